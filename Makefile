@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# On Debian 12 or 13, as root: each target installs by itself what it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+# Debian packages: for the linters and the virtual environment; for the tests of the modules, which run Postfix's own
+# programs; for the lab.
+APT_LINT := python3-venv shellcheck
+APT_FUNCTIONAL := postfix postfix-cdb postfix-lmdb
+APT_LAB := ca-certificates dbus iproute2 mmdebstrap openssl strace systemd-container
+
+# Neither caches nor what is built is linted.
+FILES := $(shell find . \( -name .git -o -name $(VENV) -o -name .cache -o -name '.*_cache' -o -name .hypothesis \
+	-o -name __pycache__ \) -prune -o -type f -print)
+SHELL_FILES := $(shell awk 'FNR == 1 && /^\#!.*[\/ ](ba|da)?sh( |$$)/ { print FILENAME } FNR > 1 { nextfile }' $(FILES))
+SLS_FILES := $(filter %.sls %.jinja,$(FILES))
+# An SLS or a top file with Jinja or Python in it is YAML only once rendered; the functional tests render them.
+PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v /dev/null)
+YAML_FILES := $(filter %.yaml %.yml %.yaml.example %/.yamllint %/FORMULA %/pillar.example,$(FILES)) $(PLAIN_SLS)
+
+.PHONY: help demo test lint unit functional lab soak clean apt-lint apt-functional apt-lab root
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: apt-lab $(VENV)/installed ## build the lab, send mail, show which account logged in where
+	@$(BIN)/python -m tests.lab.demo
+
+test: lint apt-functional apt-lab ## everything that has to hold: lint, unit, functional, lab
+	@$(PYTEST) tests/unit tests/functional tests/lab
+
+lint: apt-lint $(VENV)/installed ## ruff, salt-lint, yamllint, shellcheck
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@if [ -n "$(SLS_FILES)" ]; then $(BIN)/salt-lint $(SLS_FILES); fi
+	@$(BIN)/yamllint --strict $(YAML_FILES)
+	@shellcheck $(SHELL_FILES)
+
+unit: apt-lint $(VENV)/installed ## the pure parts: planner, parsers, validation
+	@$(PYTEST) tests/unit
+
+functional: apt-functional $(VENV)/installed ## modules and states through Salt's loader
+	@$(PYTEST) tests/functional
+
+lab: apt-lab $(VENV)/installed ## real template, qubes and relays
+	@$(PYTEST) tests/lab
+
+soak: apt-lab $(VENV)/installed ## the long runs, which `make test` leaves out
+	@$(PYTEST) -m soak tests/lab
+
+clean: ## remove the virtual environment and the caches, root filesystems included
+	rm -rf --one-file-system $(VENV) .cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: requirements.txt | apt-lint
+	@echo "Python packages: installing into $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install --requirement requirements.txt
+	@touch $@
+
+# apt-get is asked only when dpkg knows of something missing, so that a machine that is ready needs no network.
+# Postfix's preset leaves it without main.cf, hence without a service.
+define apt
+@missing=$$(for p in $(1); do dpkg-query --show --showformat '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+if [ -n "$$missing" ]; then \
+	if [ "$$(id -u)" != 0 ]; then echo "Missing Debian packages:" $$missing "- run this as root once, or install them" >&2; exit 1; fi; \
+	echo "Debian packages: installing" $$missing; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update; \
+	echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections; \
+	apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
+fi
+endef
+
+apt-lint:
+	$(call apt,$(APT_LINT))
+
+apt-functional: apt-lint
+	$(call apt,$(APT_FUNCTIONAL))
+
+apt-lab: apt-lint root
+	$(call apt,$(APT_LAB))
+
+root:
+	@if [ "$$(id -u)" != 0 ]; then echo "The lab boots containers: run this as root" >&2; exit 1; fi

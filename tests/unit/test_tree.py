@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every file of the repository."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_OURS = {".git", ".venv", ".cache", ".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
+# Whatever these write or print can end in dom0's log, which keeps printable ASCII only.
+APPLIED = ("_modules", "_states", "pillar", "postfix_smarthost")
+
+
+def tree() -> Iterator[Path]:
+    """Each file but for caches and what is built, relative to the root."""
+    for directory, names, file_names in os.walk(ROOT):
+        names[:] = sorted(set(names) - NOT_OURS)
+        yield from (Path(directory, name).relative_to(ROOT) for name in sorted(file_names))
+
+
+def head(file: Path) -> str:
+    """The first line after the line that names the interpreter, if there is one."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return next((line for line in lines if not line.startswith("#!")), "")
+
+
+def test_each_file_states_its_licence() -> None:
+    without = [
+        str(file)
+        for file in tree()
+        if file.name != "LICENSE" and "SPDX-License-Identifier: Apache-2.0" not in head(file)
+    ]
+    assert without == []
+
+
+def test_what_is_applied_is_ascii() -> None:
+    not_ascii = [
+        str(file) for file in tree() if file.parts[0] in APPLIED and not (ROOT / file).read_bytes().isascii()
+    ]
+    assert not_ascii == []
+
+
+def test_no_file_names_this_checkout() -> None:
+    place = str(ROOT).encode()
+    assert [str(file) for file in tree() if place in (ROOT / file).read_bytes()] == []
