@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Salt's loader over the modules and states of this repository, and a configuration directory for Postfix.
+
+Nothing of the machine's own Salt or Postfix configuration is used.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before Salt: its importlib_metadata makes the entry points fail that hypothesis reads when pytest's plugin
+# imports it at the end.
+import hypothesis  # noqa: F401
+import pytest
+import salt.config
+from saltfactories.utils.functional import Loaders
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postfix_programs() -> None:
+    """Fail, and not skip, on a machine without Postfix's programs."""
+    programs = ("postmap", "postalias", "postconf")
+    missing = [program for program in programs if not shutil.which(program, path="/usr/sbin")]
+    if missing:
+        pytest.exit(f"/usr/sbin has no {', '.join(missing)}: `make functional` installs what is needed", 1)
+
+
+@pytest.fixture(scope="session")
+def minion_opts(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    root = tmp_path_factory.mktemp("minion")
+    # Only the SLS: the file server would walk the caches of the checkout, root filesystems included, and
+    # modules beside them would be copied to extension_modules and loaded from there.
+    file_root = root / "file_root"
+    file_root.mkdir()
+    (file_root / "postfix_smarthost").symlink_to(ROOT / "postfix_smarthost")
+    opts = salt.config.minion_config(None)
+    opts.update(
+        id="functional",
+        root_dir=str(root),
+        cachedir=str(root / "cache"),
+        extension_modules=str(root / "extmods"),
+        pki_dir=str(root / "pki"),
+        sock_dir=str(root / "sock"),
+        conf_file=str(root / "minion"),
+        file_client="local",
+        file_roots={"base": [str(file_root)]},
+        pillar_roots={"base": [str(root / "pillar_root")]},
+        # Straight from the checkout, so that a traceback and a break point show the file that is edited.
+        module_dirs=[str(ROOT / "_modules")],
+        states_dirs=[str(ROOT / "_states")],
+        state_events=False,
+    )
+    return opts
+
+
+@pytest.fixture(scope="session")
+def _session_loaders(minion_opts: dict) -> Loaders:
+    return Loaders(minion_opts)
+
+
+@pytest.fixture
+def loaders(_session_loaders: Loaders) -> Iterator[Loaders]:
+    """``loaders.modules.MODULE.FUNCTION(...)``, ``loaders.states.MODULE.FUNCTION(name=..., test=...)``.
+
+    Loaded once for all tests, which takes 2 s; ``__context__`` and the cache are emptied after each.
+    """
+    yield _session_loaders
+    _session_loaders.reset_state()
+
+
+@pytest.fixture(params=[False, True], ids=["wet", "test"])
+def testmode(request: pytest.FixtureRequest) -> bool:
+    """For tests of states: each case with ``test=True`` too."""
+    return request.param
+
+
+@pytest.fixture
+def config_dir(tmp_path: Path) -> Path:
+    """A configuration directory with a minimal main.cf, for ``postmap -c`` and its like."""
+    directory = tmp_path / "postfix"
+    directory.mkdir()
+    (directory / "main.cf").write_text("compatibility_level = 3.6\n")
+    (directory / "master.cf").touch()
+    for file in directory.iterdir():
+        # Postfix waits 2 s for a file of the last seconds to "cool down".
+        os.utime(file, (0, 0))
+    return directory
