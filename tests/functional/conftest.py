@@ -9,9 +9,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before Salt: its importlib_metadata makes the entry points fail that hypothesis reads when pytest's plugin
-# imports it at the end.
-import hypothesis  # noqa: F401
 import pytest
 import salt.config
 from saltfactories.utils.functional import Loaders
