@@ -1,0 +1,460 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers of the lab: systemd(1) booted by systemd-nspawn(1) on an overlay, in namespaces of their own.
+
+A container's root is mounted in a mount namespace that only the container lives in, and its network
+namespace has no name; both end with its last process. So nothing of a container outlives the lab, not
+even when the lab is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class LabError(AssertionError):
+    """Something in the lab did not come about; the message holds what is needed to see why."""
+
+
+class Cgroup:
+    """A control group that holds all processes which the lab starts, so that none is left behind.
+
+    Args:
+        path: its directory, not there yet.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+
+    @classmethod
+    def of_lab(cls, name: str) -> Cgroup:
+        """Make the control group of a lab below the one that this process is in."""
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            _, mounted, kind, *_ = line.split()
+            if kind == "cgroup2":
+                break
+        else:
+            raise LabError("no cgroup2 file system is mounted on this machine; the containers need one")
+        own = next(
+            line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+        )
+        return cls(Path(mounted + own.rstrip("/")) / name)
+
+    def child(self, name: str) -> Cgroup:
+        """Make a control group inside this one."""
+        return Cgroup(self.path / name)
+
+    def entering(self, command: Sequence[str]) -> list[str]:
+        """Return a command that runs ``command`` in this control group."""
+        script = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+        return ["/bin/sh", "-c", script, str(self.path), *command]
+
+    def pids(self) -> list[int]:
+        """Return the processes in this control group and those inside it."""
+        return [int(pid) for procs in self.path.rglob("cgroup.procs") for pid in _lines(procs)]
+
+    def remove(self) -> None:
+        """End what is still running here, and remove the control group."""
+        deadline = time.monotonic() + 10
+        while self.path.exists():
+            for pid in self.pids():
+                _signal(pid, signal.SIGKILL)
+            for directory, _, _ in os.walk(self.path, topdown=False):
+                try:
+                    Path(directory).rmdir()
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise
+            time.sleep(0.02)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:  # the group, or the process, ended meanwhile
+        return []
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+class Container:
+    """A host of the lab.
+
+    Args:
+        name: its host name, unique in the lab.
+        place: directory for its files; made here.
+        cgroup: the lab's control group.
+
+    """
+
+    def __init__(self, name: str, place: Path, cgroup: Cgroup) -> None:
+        self.name = name
+        self.place = place
+        self._lab_cgroup = cgroup
+        self._cgroup: Cgroup | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._leader: int | None = None
+        self._lock = threading.RLock()
+        place.mkdir(mode=0o755)
+
+    # What differs from one kind of host to another.
+
+    def layers(self) -> list[Path]:
+        """Return the directories of the root's overlay, the writable one first."""
+        raise NotImplementedError
+
+    def binds(self) -> dict[str, tuple[Path, str]]:
+        """Return what is bound into the container: place there -> (directory here, ``rw`` or ``ro``)."""
+        return {}
+
+    def wire(self, process: int) -> None:
+        """Give the network namespace of a process the interfaces of this host."""
+
+    # Starting and stopping.
+
+    @property
+    def running(self) -> bool:
+        """Whether the container runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def leader(self) -> int:
+        """The process that is PID 1 in the container, as seen from outside."""
+        if self._leader is None or not self.running:
+            raise LabError(f"{self.name} is not running")
+        return self._leader
+
+    def boot(self, timeout: float = 60) -> None:
+        """Boot the container and wait until its start-up has come to an end.
+
+        Args:
+            timeout: seconds to wait.
+
+        """
+        with self._lock:
+            if self.running:
+                raise LabError(f"{self.name} is running already")
+            began = time.monotonic()
+            self._spawn()
+            self._await_boot(began + timeout)
+            log.debug("%s booted in %.1f s", self.name, time.monotonic() - began)
+
+    def _spawn(self) -> None:
+        work, root = self.place / "work", self.place / "root"
+        for path in (work, root):
+            path.mkdir(exist_ok=True)
+        upper, *lower = self.layers()
+        shutil.rmtree(work / "work", ignore_errors=True)
+        options = f"lowerdir={':'.join(map(str, lower))},upperdir={upper},workdir={work},index=off"
+        if len(options) > 3900:
+            raise LabError(f"{self.name} has too many layers; clone the template anew")
+        nspawn = [
+            "systemd-nspawn",
+            f"--directory={root}",
+            f"--machine={self.name}",
+            f"--hostname={self.name}",
+            "--register=no",
+            "--keep-unit",
+            "--quiet",
+            "--console=pipe",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            # Nothing here is meant to outlive the machine that it runs on.
+            "--suppress-sync=yes",
+            # systemd-nspawn keeps it by itself only where it makes the network namespace.
+            "--capability=CAP_NET_ADMIN",
+            "--network-namespace-path=/proc/self/ns/net",
+        ]
+        for there, (here, access) in self.binds().items():
+            nspawn.append(f"--bind{'-ro' if access == 'ro' else ''}={here}:{there}")
+        # It waits for a line: by then its network is there.
+        script = (
+            f"mount -t overlay overlay -o {shlex.quote(options)} {shlex.quote(str(root))} && "
+            "echo ready && read -r _ && "
+            "exec 0</dev/null && exec env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 "
+            + shlex.join([*nspawn, "--boot"])
+        )
+        self._cgroup = self._lab_cgroup.child(self.name)
+        command = ["unshare", "--mount", "--net", "--propagation=private", "/bin/sh", "-c", script]
+        with self.console.open("w") as errors:
+            self._process = subprocess.Popen(
+                self._cgroup.entering(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            self._fail_boot("its root could not be mounted")
+        threading.Thread(target=self._drain, args=(self._process,), daemon=True).start()
+        self.wire(self._process.pid)
+        self._process.stdin.write("\n")
+        self._process.stdin.close()
+
+    def _drain(self, process: subprocess.Popen[str]) -> None:
+        with self.console.open("a") as console:
+            for line in process.stdout or ():
+                console.write(line)
+                console.flush()
+
+    def _await_boot(self, deadline: float) -> None:
+        state = ""
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                self._fail_boot(f"systemd-nspawn ended with {self._process.returncode}")
+            self._leader = self._find_leader()
+            if self._leader is not None:
+                left = max(1.0, deadline - time.monotonic())
+                try:
+                    done = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=left)
+                except subprocess.TimeoutExpired:
+                    break
+                state = done.stdout.strip()
+                if state in ("running", "degraded"):
+                    return
+            time.sleep(0.03)
+        jobs = self.run("systemctl", "list-jobs", "--no-pager", check=False).stdout if self._leader else ""
+        self._fail_boot(f"it did not come up in time (state: {state!r})\n{jobs}")
+
+    def _find_leader(self) -> int | None:
+        assert self._process is not None
+        pid = self._process.pid
+        for child in _lines(Path(f"/proc/{pid}/task/{pid}/children")):
+            status = dict(
+                line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines()
+            )
+            if status["NSpid"].split()[-1] == "1" and status["Name"].strip() == "systemd":
+                return int(child)
+        return None
+
+    def _fail_boot(self, why: str) -> None:
+        self.halt(force=True)
+        text = self.console.read_text(errors="replace") if self.console.exists() else ""
+        raise LabError(f"{self.name} did not boot: {why}\n" + "\n".join(text.splitlines()[-40:]))
+
+    @property
+    def console(self) -> Path:
+        """The file with what the container wrote to its console."""
+        return self.place / "console"
+
+    def halt(self, *, force: bool = False, timeout: float = 30) -> None:
+        """Stop the container.
+
+        Args:
+            force: cut the power instead of shutting down.
+            timeout: seconds until the power is cut anyway.
+
+        """
+        with self._lock:
+            process = self._process
+            if process is None:
+                return
+            if process.poll() is None:
+                leader = self._leader if self._leader is not None else self._find_leader()
+                if leader is None:
+                    process.kill()
+                else:
+                    # systemd(1): SIGRTMIN+4 starts poweroff.target.
+                    _signal(leader, signal.SIGKILL if force else signal.SIGRTMIN + 4)
+                try:
+                    process.wait(timeout)
+                except subprocess.TimeoutExpired:
+                    log.error("%s did not shut down in %.0f s; its power is cut", self.name, timeout)
+                    self._cgroup_remove()
+                    process.wait(10)
+            self._process = self._leader = None
+            self._cgroup_remove()
+
+    def _cgroup_remove(self) -> None:
+        if self._cgroup is not None:
+            self._cgroup.remove()
+
+    # What a test does with a host.
+
+    def entering(
+        self, command: Sequence[str], user: str = "root", env: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Return a command that runs ``command`` in the container, with the environment of a login.
+
+        Args:
+            command: program and its arguments.
+            user: who runs it.
+            env: environment variables to add.
+
+        """
+        home = "/root" if user == "root" else f"/home/{user}"
+        variables = {
+            "HOME": home,
+            "USER": user,
+            "LOGNAME": user,
+            "SHELL": "/bin/bash",
+            "PATH": PATH,
+            "LANG": "C.UTF-8",
+        }
+        settings = [f"{key}={value}" for key, value in (variables | dict(env or {})).items()]
+        become = (
+            [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
+        )
+        return [
+            "nsenter",
+            f"--target={self.leader}",
+            "--all",
+            *become,
+            "env",
+            "--chdir=/",
+            "-i",
+            *settings,
+            *command,
+        ]
+
+    def run(
+        self,
+        *command: str,
+        user: str = "root",
+        stdin: str | None = None,
+        check: bool = True,
+        timeout: float = 60,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in the container.
+
+        Args:
+            command: program and its arguments.
+            user: who runs it.
+            stdin: what it reads.
+            check: fail when it exits with anything but 0.
+            timeout: seconds that it may take.
+            env: environment variables to add.
+
+        Returns:
+            what subprocess.run returns, output as text.
+
+        Raises:
+            LabError: it failed and ``check`` is set; the message holds its output.
+            subprocess.TimeoutExpired: it took too long.
+
+        """
+        assert self._cgroup is not None
+        done = subprocess.run(
+            self._cgroup.entering(self.entering(command, user, env)),
+            input="" if stdin is None else stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout,
+            check=False,
+            start_new_session=True,
+        )
+        if check and done.returncode:
+            raise LabError(
+                f"{self.name}: {shlex.join(command)} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def read(self, path: str) -> str:
+        """Return the content of a file of the running container."""
+        return self.run("cat", "--", path).stdout
+
+    def write(self, path: str, content: str, *, mode: str = "0644", owner: str = "root:root") -> None:
+        """Write a file in the running container, and the directories above it.
+
+        Args:
+            path: where.
+            content: what.
+            mode: octal.
+            owner: ``user:group``.
+
+        """
+        script = 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1" && chown "$3" "$1"'
+        self.run("/bin/sh", "-c", script, "sh", path, mode, owner, stdin=content)
+
+    def journal(self, unit: str | None = None, *, since: str | None = None) -> str:
+        """Return the journal since the last start.
+
+        Args:
+            unit: of this unit only, as ``postfix.service``.
+            since: from there on, as journalctl(1) takes it.
+
+        """
+        options = [f"--unit={unit}"] if unit else []
+        options += [f"--since={since}"] if since else []
+        return self.run("journalctl", "--no-pager", "--output=short-precise", "--quiet", *options).stdout
+
+    def wait_for(
+        self, predicate: Callable[[], Any], what: str, timeout: float = 30, pause: float = 0.1
+    ) -> Any:  # noqa: ANN401
+        """Wait until a predicate returns something true, and return that.
+
+        Args:
+            predicate: called again and again.
+            what: said in the message when it does not come about.
+            timeout: seconds to wait.
+            pause: seconds between two calls.
+
+        Raises:
+            LabError: it did not come about; the message holds :meth:`diagnosis`.
+
+        """
+        return wait_for(predicate, f"{self.name}: {what}", timeout, pause, self.diagnosis)
+
+    def diagnosis(self) -> str:
+        """Return what helps to see why something did not happen here."""
+        if not self.running:
+            return f"{self.name} is not running"
+        return f"--- journal of {self.name}\n" + "\n".join(self.journal().splitlines()[-80:])
+
+
+def wait_for(
+    predicate: Callable[[], Any],
+    what: str,
+    timeout: float = 30,
+    pause: float = 0.1,
+    diagnosis: Callable[[], str] = str,
+) -> Any:  # noqa: ANN401
+    """Wait until a predicate returns something true, and return that.
+
+    Args:
+        predicate: called again and again.
+        what: said in the message when it does not come about.
+        timeout: seconds to wait.
+        pause: seconds between two calls.
+        diagnosis: gives the rest of that message.
+
+    Raises:
+        LabError: it did not come about.
+
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        result = predicate()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise LabError(f"waited {timeout:.0f} s in vain for: {what}\n{diagnosis()}")
+        time.sleep(pause)

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates and qubes: what of them lasts, and what a test does with them.
+
+A template's root is a pile of overlay layers. Each start adds a layer, each stop freezes it; an app
+qube's root is a throw-away layer on those that were frozen when it started. So an app qube sees its
+template as of the template's last shutdown, as in Qubes, and nothing is ever copied.
+"""
+
+from __future__ import annotations
+
+import email
+import email.message
+import email.policy
+import itertools
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import network as net
+from .container import Container, LabError
+from .rootfs import POOL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .lab import Lab
+    from .qubesctl import Applied
+    from .rootfs import Rootfs
+
+_VM_TYPE = {
+    "template": "TemplateVM",
+    "app": "AppVM",
+    "standalone": "AppVM",
+    "disposable": "DispVM",
+    "admin": "AppVM",
+}
+_PERSISTENCE = {
+    "template": "full",
+    "app": "rw-only",
+    "standalone": "full",
+    "disposable": "none",
+    "admin": "full",
+}
+
+
+class Entry(NamedTuple):
+    """What there is at a path: enough to see any change to it."""
+
+    type: str
+    mode: str
+    uid: int
+    gid: int
+    content: str
+    """SHA-256 of a file's content, or where a symbolic link points to."""
+
+
+class Machine(Container):
+    """What templates and qubes have in common.
+
+    Args:
+        lab: the lab that it is part of.
+        name: its name in Qubes, its host name and its minion id.
+        type: as in the pillar ``qubes:type``; besides, ``disposable``.
+        pillar: what its pillar in dom0 says; see :attr:`pillar`.
+        netvm: whether it has a network.
+        services: names of Qubes services that are on (``qvm-service``).
+        tags: its tags in Qubes.
+
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        name: str,
+        type: str,  # noqa: A002
+        *,
+        pillar: Mapping[str, Any] | str | None = None,
+        netvm: bool = True,
+        services: Iterable[str] = (),
+        tags: Iterable[str] = (),
+    ) -> None:
+        super().__init__(name, lab.place / "machines" / name, lab.cgroup)
+        self.lab = lab
+        self.type = type
+        #: The pillar that dom0 gives to this machine: a mapping, or the text of an SLS as a user writes it.
+        self.pillar: Mapping[str, Any] | str = pillar if pillar is not None else {}
+        self.services = set(services)
+        self.tags = list(tags)
+        self.address = lab.network.new_address("qube")
+        self.rw = self.place / "rw"
+        self.rw.mkdir()
+        self._qubesdb = self.place / "qubesdb"
+        self._qubesdb.mkdir()
+        self._online = netvm
+        self._port: str | None = None
+        self._starts = itertools.count(1)
+
+    # Starting and stopping.
+
+    def binds(self) -> dict[str, tuple[Path, str]]:
+        return {"/rw": (self.rw, "rw"), "/run/lab": (self._qubesdb, "ro"), POOL: (self.rootfs.pool, "ro")}
+
+    @property
+    def rootfs(self) -> Rootfs:
+        """The root filesystem at the bottom."""
+        raise NotImplementedError
+
+    def wire(self, process: int) -> None:
+        self._port = self.lab.network.plug(process) if self._online else None
+
+    def _write_qubesdb(self) -> None:
+        content = {
+            "name": self.name,
+            "vm-type": _VM_TYPE[self.type],
+            "persistence": _PERSISTENCE[self.type],
+            "services": "\n".join(sorted(self.services)),
+            "ip": self.address,
+            "gateway": net.GATEWAY,
+            "dns": "\n".join(net.DNS),
+        }
+        for key, value in content.items():
+            (self._qubesdb / key).write_text(value + "\n" if value else "")
+
+    def start(self) -> None:
+        """Start the machine and wait until its boot has come to an end, rc.local included."""
+        self.lab.progress(f"starting {self.name}")
+        self._write_qubesdb()
+        self.boot()
+
+    def shutdown(self) -> None:
+        """Shut the machine down in an orderly way."""
+        self._stop(force=False)
+
+    def kill(self) -> None:
+        """Cut the machine's power."""
+        self._stop(force=True)
+
+    def restart(self) -> None:
+        """Shut the machine down and start it."""
+        self.shutdown()
+        self.start()
+
+    def _stop(self, *, force: bool) -> None:
+        self.halt(force=force)
+        self._port = None
+
+    def network(self, state: str) -> None:
+        """Attach the machine to the network, or take it off.
+
+        Args:
+            state: ``up`` or ``down``. It holds for the next start too.
+
+        """
+        if state not in ("up", "down"):
+            raise ValueError(state)
+        self._online = state == "up"
+        if not self.running or self._online == (self._port is not None):
+            return
+        if self._online:
+            self._port = self.lab.network.plug(self.leader)
+            self.run("/usr/lib/qubes/init/network-uplink.sh")
+        elif self._port:
+            self.lab.network.unplug(self._port)
+            self._port = None
+
+    # Salt.
+
+    def qubes_pillar(self) -> dict[str, Any]:
+        """Return the pillar ``qubes`` as qubes-mgmt-salt-base makes it."""
+        features = {f"service.{name}": "1" for name in sorted(self.services)}
+        kind = "app" if self.type == "disposable" else self.type
+        netvm = "sys-firewall" if self._online and kind != "template" else "None"
+        return {"type": kind, "netvm": netvm, "tags": self.tags, "features": features}
+
+    def apply(self, *sls: str, test: bool = False, trace: bool = False, timeout: float = 600) -> Applied:
+        """Apply states, as ``qubesctl --skip-dom0 --targets=NAME state.apply ...`` in dom0 does.
+
+        A machine that is not running is started for it and shut down afterwards, as qubesctl does.
+
+        Args:
+            sls: names of SLS files; none for what the enabled top files say.
+            test: predict only.
+            trace: record which programs ran, in :attr:`Applied.executed`.
+            timeout: seconds that it may take.
+
+        """
+        return self.lab.qubesctl.apply(self, *sls, test=test, trace=trace, timeout=timeout)
+
+    def salt(self, function: str, *args: str, timeout: float = 300, **kwargs: str) -> Any:  # noqa: ANN401
+        """Call an execution module on the machine, as ``qubesctl --targets=NAME FUNCTION ...`` does.
+
+        Args:
+            function: ``module.function``.
+            args: its arguments.
+            timeout: seconds that it may take.
+            kwargs: its named arguments.
+
+        Returns:
+            what the function returned.
+
+        """
+        return self.lab.qubesctl.call(self, function, *args, timeout=timeout, **kwargs)
+
+    # Looking at it.
+
+    def tree(self, *paths: str) -> dict[str, Entry]:
+        """Return all that is below some paths, to be compared with another time's.
+
+        Args:
+            paths: directories of the running machine.
+
+        Returns:
+            path -> type, mode, owner, group and content.
+
+        """
+        text = self.run("python3", "-", *paths, stdin=_TREE).stdout
+        return {path: Entry(*entry) for path, entry in json.loads(text).items()}
+
+    def diagnosis(self) -> str:
+        text = super().diagnosis()
+        if self.running:
+            queue = self.run("postqueue", "-p", check=False)
+            text += f"\n--- mail queue of {self.name}\n{queue.stdout}{queue.stderr}"
+        return text
+
+
+_TREE = """\
+import hashlib, json, os, stat, sys
+found = {}
+def look(path):
+    status = os.lstat(path)
+    kind = stat.S_IFMT(status.st_mode)
+    content = ""
+    if kind == stat.S_IFREG:
+        with open(path, "rb") as file:
+            content = hashlib.sha256(file.read()).hexdigest()
+    elif kind == stat.S_IFLNK:
+        content = os.readlink(path)
+    name = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}.get(kind, oct(kind))
+    found[path] = [name, format(stat.S_IMODE(status.st_mode), "04o"), status.st_uid, status.st_gid, content]
+for top in sys.argv[1:]:
+    look(top)
+    for where, directories, files in os.walk(top):
+        for name in directories + files:
+            look(os.path.join(where, name))
+json.dump(found, sys.stdout)
+"""
+
+
+class Persistent(Machine):
+    """A machine whose root lasts: a template or a standalone qube."""
+
+    def __init__(
+        self, lab: Lab, name: str, type: str, rootfs: Rootfs, frozen: list[Path], **options: Any
+    ) -> None:  # noqa: A002, ANN401
+        super().__init__(lab, name, type, **options)
+        self._rootfs = rootfs
+        self.frozen = list(frozen)
+        self._upper: Path | None = None
+
+    @property
+    def rootfs(self) -> Rootfs:
+        return self._rootfs
+
+    def layers(self) -> list[Path]:
+        self._upper = self.place / f"layer{next(self._starts)}"
+        self._upper.mkdir(mode=0o755)
+        return [self._upper, *self.frozen, self.lab.agent, self._rootfs.root]
+
+    def _stop(self, *, force: bool) -> None:
+        super()._stop(force=force)
+        if self._upper is not None:
+            self.frozen.insert(0, self._upper)
+            self._upper = None
+
+
+class Template(Persistent):
+    """A template: an untouched Debian until a test changes it, and then what the test made of it."""
+
+    def __init__(self, lab: Lab, name: str, rootfs: Rootfs, frozen: list[Path], **options: Any) -> None:  # noqa: ANN401
+        super().__init__(lab, name, "template", rootfs, frozen, **options)
+
+    def clone(self, name: str) -> Template:
+        """Return a new template that is a copy of this one as of its last shutdown."""
+        if self.running:
+            raise LabError(f"shut {self.name} down before it is cloned")
+        clone = Template(self.lab, name, self._rootfs, self.frozen)
+        subprocess.run(["cp", "-a", f"{self.rw}/.", str(clone.rw)], check=True)
+        return self.lab.adopt(clone)
+
+
+class Mailer(Machine):
+    """What a test does with the mail of a machine."""
+
+    def send(
+        self,
+        *,
+        to: str | list[str],
+        sender: str | None = None,
+        subject: str = "",
+        body: str = "A message.\n",
+        user: str = "user",
+        headers: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Hand a message to sendmail(1), as a mail program does.
+
+        Args:
+            to: recipient or recipients.
+            sender: envelope sender (``-f``) and From header; without it sendmail's own, and no From header.
+            subject: of the message.
+            body: of the message.
+            user: who sends.
+            headers: header fields to add.
+            check: fail when sendmail exits with anything but 0.
+
+        """
+        recipients = [to] if isinstance(to, str) else to
+        command = ["sendmail", "-i", *(["-f", sender] if sender is not None else []), "--", *recipients]
+        text = compose(sender, recipients, subject, body, headers)
+        return self.run(*command, stdin=text, user=user, check=check)
+
+    def send_smtp(
+        self,
+        *,
+        to: str | list[str],
+        sender: str,
+        subject: str = "",
+        body: str = "A message.\n",
+        user: str = "user",
+        headers: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 25,
+    ) -> dict[str, tuple[int, str]]:
+        """Hand a message to the SMTP server of the machine itself, as fetchmail does.
+
+        Args:
+            to: recipient or recipients.
+            sender: envelope sender and From header; "" is the null sender.
+            subject: of the message.
+            body: of the message.
+            user: who sends.
+            headers: header fields to add.
+            host: where to connect.
+            port: TCP port.
+
+        Returns:
+            the server's answers: ``connect``, ``sender``, each recipient, ``data`` -> (code, text);
+            those that came.
+
+        """
+        recipients = [to] if isinstance(to, str) else to
+        job = {
+            "host": host,
+            "port": port,
+            "sender": sender,
+            "recipients": recipients,
+            "message": compose(sender, recipients, subject, body, headers),
+        }
+        done = self.run("python3", "-c", _SMTP, stdin=json.dumps(job), user=user)
+        return {step: (code, text) for step, (code, text) in json.loads(done.stdout).items()}
+
+    def maildir(self, folder: str = "", user: str = "user") -> list[email.message.EmailMessage]:
+        """Return the messages in a user's maildir, oldest first.
+
+        Args:
+            folder: below ~/.maildir; "" is the inbox.
+            user: whose.
+
+        """
+        script = (
+            "import glob, json, os, sys\n"
+            "found = [p for d in ('new', 'cur') for p in glob.glob(os.path.join(sys.argv[1], d, '*'))]\n"
+            "found.sort(key=os.path.getmtime)\n"
+            "json.dump([open(p, encoding='utf-8', errors='surrogateescape').read() for p in found], sys.stdout)\n"
+        )
+        top = f"/home/{user}/.maildir/{folder}".rstrip("/")
+        texts = json.loads(self.run("python3", "-c", script, top).stdout)
+        return [_parse(text) for text in texts]
+
+    def queue(self) -> list[dict[str, Any]]:
+        """Return the mail queue, as ``postqueue -j`` prints it."""
+        return [json.loads(line) for line in self.run("postqueue", "-j").stdout.splitlines()]
+
+
+def compose(
+    sender: str | None, recipients: list[str], subject: str, body: str, headers: Mapping[str, str] | None
+) -> str:
+    """Return a message as a mail program writes it."""
+    fields = {"From": sender} if sender else {}
+    fields |= {"To": ", ".join(recipients), "Subject": subject, **(headers or {})}
+    return "".join(f"{name}: {value}\n" for name, value in fields.items()) + "\n" + body
+
+
+def _parse(text: str) -> email.message.EmailMessage:
+    raw = text.encode("utf-8", "surrogateescape")
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, email.message.EmailMessage)
+    return message
+
+
+_SMTP = """\
+import json, smtplib, sys
+job = json.load(sys.stdin)
+answers = {}
+def note(step, answer):
+    answers[step] = (answer[0], answer[1].decode("utf-8", "replace"))
+    return answer[0] < 400
+def talk():
+    smtp = smtplib.SMTP(timeout=30)
+    if not note("connect", smtp.connect(job["host"], job["port"])):
+        return
+    smtp.ehlo_or_helo_if_needed()
+    if not note("sender", smtp.mail(job["sender"])):
+        return
+    accepted = [note(recipient, smtp.rcpt(recipient)) for recipient in job["recipients"]]
+    if any(accepted):
+        note("data", smtp.data(job["message"].encode("utf-8", "surrogateescape")))
+    smtp.quit()
+talk()
+json.dump(answers, sys.stdout)
+"""
+
+
+class Qube(Mailer):
+    """An app qube: its root is thrown away at each stop, its ``/rw`` lasts."""
+
+    def __init__(self, lab: Lab, name: str, template: Template, type: str = "app", **options: Any) -> None:  # noqa: A002, ANN401
+        super().__init__(lab, name, type, **options)
+        #: May be set to another template while the qube is halted.
+        self.template = template
+
+    @property
+    def rootfs(self) -> Rootfs:
+        return self.template.rootfs
+
+    def layers(self) -> list[Path]:
+        upper = self.place / "volatile"
+        shutil.rmtree(upper, ignore_errors=True)
+        upper.mkdir(mode=0o755)
+        return [upper, *self.template.frozen, self.lab.agent, self.rootfs.root]
+
+    def qubes_pillar(self) -> dict[str, Any]:
+        return super().qubes_pillar() | {"template": self.template.name}
+
+    def disposable(self, name: str) -> Qube:
+        """Return a disposable qube made of this one: with a throw-away copy of its ``/rw``."""
+        other = Qube(self.lab, name, self.template, "disposable", services=self.services)
+        subprocess.run(["cp", "-a", f"{self.rw}/.", str(other.rw)], check=True)
+        return self.lab.adopt(other)
+
+
+class Standalone(Persistent, Mailer):
+    """A standalone qube: all of it lasts. It starts as a copy of a template."""
+
+    def __init__(
+        self, lab: Lab, name: str, template: Template, type: str = "standalone", **options: Any
+    ) -> None:  # noqa: A002, ANN401
+        super().__init__(lab, name, type, template.rootfs, template.frozen, **options)

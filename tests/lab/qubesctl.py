@@ -1,0 +1,490 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applies states to the lab's machines as qubesctl(1) of Qubes does, with Salt's own programs.
+
+First dom0 renders the pillar of the one machine; what comes out becomes one SLS, which the management
+qube renders once more; there salt-ssh runs, and enters the machine through remote_shell.py. Each of the
+two has a /srv of its own, bound in a mount namespace. Source: qubes-mgmt-salt, qubessalt/__init__.py and
+qubes.SaltLinuxVM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .container import LabError
+
+if TYPE_CHECKING:
+    from .lab import Lab
+    from .qube import Machine
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_FORMULA = "formulas/base/postfix_smarthost-formula"
+
+# qubes-mgmt-salt, etc/salt/minion.d/f_defaults.conf, as far as it bears on what is rendered.
+_DOM0 = {
+    "id": "dom0",
+    "file_client": "local",
+    "file_roots": {"base": ["/srv/salt", f"/srv/{_FORMULA}"]},
+    "pillar_roots": {"base": ["/srv/pillar", "/srv/pillar/base"]},
+    "pillar_opts": True,
+    "retcode_passthrough": True,
+    "top_file_merging_strategy": "merge",
+    "default_top": "base",
+    "hash_type": "sha256",
+    "ext_pillar": [{"lab_qubes": []}],
+    "disable_modules": ["git"],
+    "log_level": "warning",
+    "enable_fqdns_grains": False,
+}
+
+_EXT_PILLAR = '''\
+"""The pillar "qubes", which qubes-mgmt-salt-base makes of what dom0 knows."""
+import json
+def ext_pillar(minion_id, pillar, *args, **kwargs):
+    with open({path!r}) as known:
+        return json.load(known).get(minion_id, {{}})
+'''
+
+
+@dataclass
+class Applied:
+    """What came out of applying states.
+
+    Args:
+        returncode: salt-ssh's exit code.
+        stdout: what it printed, as JSON.
+        stderr: what it printed besides.
+        seconds: how long it took.
+        executed: with ``trace``, the command lines of all programs that ran in the machine.
+
+    """
+
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+    minion: str
+    executed: list[list[str]] = field(default_factory=list)
+    _renderer: list[str] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def data(self) -> Any:  # noqa: ANN401
+        """What came back for the machine: a mapping of states, or the errors that kept them from running."""
+        start = self.stdout.find("{")
+        try:
+            return json.loads(self.stdout[start:])[self.minion] if start >= 0 else self.stdout
+        except (ValueError, KeyError, TypeError):
+            return self.stdout
+
+    @cached_property
+    def states(self) -> dict[str, dict[str, Any]]:
+        """State ID -> result, changes, comment, in the order in which they ran.
+
+        Where an ID has more than one state, further ones are named ``ID (function)``.
+        """
+        if not isinstance(self.data, dict):
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        chunks = [
+            (tag, chunk) for tag, chunk in self.data.items() if isinstance(chunk, dict) and "_|-" in tag
+        ]
+        for tag, chunk in sorted(chunks, key=lambda item: item[1].get("__run_num__", 0)):
+            module, identifier, _, function = tag.split("_|-")
+            name = chunk.get("__id__", identifier)
+            found[f"{name} ({module}.{function})" if name in found else name] = chunk
+        return found
+
+    @property
+    def changed(self) -> list[str]:
+        """IDs of the states that report changes (with ``test=True``: that would make them)."""
+        return [name for name, state in self.states.items() if state.get("changes")]
+
+    @property
+    def predicted(self) -> list[str]:
+        """IDs of the states whose result is None: with ``test=True`` those that would change something."""
+        return [name for name, state in self.states.items() if state.get("result") is None]
+
+    @property
+    def failed(self) -> list[str]:
+        """IDs of the states that failed."""
+        return [name for name, state in self.states.items() if state.get("result") is False]
+
+    @property
+    def errors(self) -> list[str]:
+        """Why no state ran, if none did."""
+        if self.states:
+            return []
+        return [str(item) for item in self.data] if isinstance(self.data, list) else [str(self.data)]
+
+    @property
+    def ok(self) -> bool:
+        """Whether qubesctl would say OK: exit code 0, and states ran."""
+        return self.returncode == 0 and bool(self.states) and not self.failed
+
+    @cached_property
+    def printed(self) -> str:
+        """What salt-ssh prints where nobody asked it for JSON: its highstate outputter's text."""
+        done = subprocess.run(
+            self._renderer,
+            input=json.dumps({self.minion: self.data}),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    @property
+    def logged(self) -> str:
+        """What dom0 writes to /var/log/qubes/mgmt-NAME.log: what was printed, cut to printable ASCII."""
+        return printable(self.printed + self.stderr)
+
+    def check(self) -> Applied:
+        """Return this, or fail with what was printed when it is not :attr:`ok`."""
+        if not self.ok:
+            raise LabError(
+                f"applying to {self.minion} failed ({self.returncode}):\n{self.printed}\n{self.stderr}"
+            )
+        return self
+
+
+def printable(text: str) -> str:
+    """Return a text as dom0 logs what comes from a qube (qubessalt.ManageVM.salt_call)."""
+    ascii_only = text.encode("ascii", "ignore").decode()
+    return "\n".join("".join(c for c in line if " " <= c <= "~") for line in ascii_only.splitlines())
+
+
+_PRINT = """\
+import json, sys
+import salt.config, salt.output
+opts = salt.config.DEFAULT_MASTER_OPTS.copy()
+opts.update(color=False, strip_colors=True, state_verbose=True, state_output="full", extension_modules="")
+data = json.load(sys.stdin)
+out = "highstate" if all(isinstance(v, dict) for v in data.values()) else "nested"
+salt.output.display_output(data, out, opts)
+"""
+
+
+class Qubesctl:
+    """dom0 and the management qubes.
+
+    Args:
+        lab: the lab.
+
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        #: dom0's files; a test may put more below ``srv``.
+        self.dom0 = lab.place / "dom0"
+        #: The management qubes' files, one directory a machine, kept until the lab ends.
+        self.management = lab.place / "management"
+        self._bin = lab.place / "bin"
+        self._qubes = lab.place / "running"
+        for path in (self.dom0, self.management, self._qubes):
+            path.mkdir(mode=0o700)
+        self._bin.mkdir()
+        for program in ("ssh", "scp", "ssh-keygen"):
+            (self._bin / program).symlink_to(Path(__file__).with_name("remote_shell.py"))
+        self._lay_out_dom0()
+
+    # dom0
+
+    @property
+    def srv(self) -> Path:
+        """dom0's /srv."""
+        return self.dom0 / "srv"
+
+    def _lay_out_dom0(self) -> None:
+        for path in ("srv/salt/_tops/base", "srv/pillar/_tops/base", "srv/pillar/base", "etc", "ext/pillar"):
+            (self.dom0 / path).mkdir(parents=True)
+        for root in ("salt", "pillar"):
+            shutil.copy(Path(__file__).with_name("top.sls"), self.srv / root / "top.sls")
+        known = self.dom0 / "qubes.json"
+        known.write_text("{}")
+        (self.dom0 / "ext/pillar/lab_qubes.py").write_text(_EXT_PILLAR.format(path=str(known)))
+        config = _DOM0 | {
+            "root_dir": str(self.dom0),
+            "cachedir": str(self.dom0 / "cache"),
+            "pki_dir": str(self.dom0 / "pki"),
+            "sock_dir": str(self.dom0 / "sock"),
+            "log_file": str(self.dom0 / "log"),
+            "extension_modules": str(self.dom0 / "ext"),
+        }
+        (self.dom0 / "etc/minion").write_text(yaml.safe_dump(config))
+        self.install_formula()
+
+    def install_formula(self, repository: Path = _REPOSITORY) -> None:
+        """Copy the formula to where dom0 has it, and enable its top files.
+
+        Args:
+            repository: the checkout to take it from.
+
+        """
+        formula = self.srv / _FORMULA
+        shutil.rmtree(formula, ignore_errors=True)
+        formula.mkdir(parents=True)
+        ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+        for name in ("postfix_smarthost", "_modules", "_states"):
+            if (repository / name).is_dir():
+                shutil.copytree(repository / name, formula / name, ignore=ignore)
+        pillar = self.srv / "pillar/base/postfix_smarthost"
+        shutil.rmtree(pillar, ignore_errors=True)
+        if (repository / "pillar/postfix_smarthost").is_dir():
+            shutil.copytree(repository / "pillar/postfix_smarthost", pillar, ignore=ignore)
+        self.top_enable("postfix_smarthost")
+        self.top_enable("postfix_smarthost", pillar=True)
+
+    def top_enable(self, name: str, *, pillar: bool = False) -> None:
+        """Enable a top file, as ``qubesctl top.enable NAME [pillar=True]``; nothing happens when there is none.
+
+        Args:
+            name: directory whose ``init.top`` it is.
+            pillar: the pillar's instead of the states'.
+
+        """
+        link = self.srv / ("pillar" if pillar else "salt") / "_tops/base" / f"{name}.top"
+        link.unlink(missing_ok=True)
+        place = "pillar/base" if pillar else _FORMULA
+        if (self.srv / place / name / "init.top").is_file():
+            link.symlink_to(f"/srv/{place}/{name}/init.top")
+
+    def _write_pillar(self, machine: Machine) -> None:
+        """Let dom0 give a machine its pillar: as data, so that dom0 renders it once only, or as a user's SLS."""
+        known = self.dom0 / "qubes.json"
+        everything = json.loads(known.read_text())
+        everything[machine.name] = {"qubes": machine.qubes_pillar()}
+        known.write_text(json.dumps(everything))
+        sls = self.srv / "pillar" / "lab" / f"{machine.name}.sls"
+        sls.parent.mkdir(exist_ok=True)
+        pillar = machine.pillar
+        sls.write_text(pillar if isinstance(pillar, str) else "#!yaml\n" + yaml.safe_dump(dict(pillar)))
+        sls.chmod(0o600)
+        top = {"base": {machine.name: [f"lab.{machine.name}"]}}
+        (self.srv / "pillar/_tops/base" / f"lab-{machine.name}.top").write_text(yaml.safe_dump(top))
+
+    def _dom0_call(self, machine: Machine, function: str) -> Any:  # noqa: ANN401
+        command = ["salt-call", "--local", f"--config-dir={self.dom0 / 'etc'}", f"--id={machine.name}"]
+        done = self._salt(self.srv, [*command, "--out=json", function], timeout=120)
+        try:
+            return json.loads(done.stdout)["local"]
+        except (ValueError, KeyError) as error:
+            raise LabError(
+                f"dom0: {function} for {machine.name} failed\n{done.stdout}{done.stderr}"
+            ) from error
+
+    # the management qube
+
+    def _lay_out_management(self, machine: Machine) -> tuple[Path, dict[str, Any]]:
+        """Make the directory of a management qube; return it and the machine's pillar."""
+        pillar = self._dom0_call(machine, "pillar.items")
+        place = self.management / machine.name
+        if place.exists():
+            shutil.rmtree(place)
+        for path in ("etc", "tmp"):
+            (place / path).mkdir(parents=True, mode=0o700)
+        srv = place / "srv"
+        subprocess.run(
+            self._srv_bound(self.srv, ["cp", "-rL", "--preserve=mode", "/srv", str(srv)]),
+            check=True,
+            capture_output=True,
+        )
+        opts = pillar.pop("master")
+        for roots in opts["pillar_roots"].values():
+            for root in roots:
+                shutil.rmtree(f"{place}{root}", ignore_errors=True)
+        (srv / "pillar").mkdir()
+        (srv / "pillar/combined.sls").write_text(yaml.safe_dump(pillar))
+        (srv / "pillar/top.sls").write_text(yaml.safe_dump({"base": {machine.name: ["combined"]}}))
+        config = {
+            "file_roots": opts["file_roots"],
+            "verify_env": False,
+            "root_dir": str(place),
+            "cachedir": str(place / "cache"),
+            "pki_dir": str(place / "pki"),
+            "log_file": str(place / "log"),
+            "ssh_log_file": str(place / "ssh-log"),
+            "roster_file": str(place / "etc/roster"),
+            "sock_dir": str(place / "sock"),
+        }
+        (place / "etc/master").write_text(yaml.safe_dump(config))
+        (place / "etc/roster").write_text(yaml.safe_dump({machine.name: {"host": machine.name}}))
+        self._share_thin(place)
+        return place, pillar
+
+    def _share_thin(self, place: Path) -> None:
+        """Let each management qube but the first use the thin tarball that the first one made."""
+        made = self._lab.place / "thin"
+        if made.is_dir():
+            shutil.copytree(made, place / "cache/thin", symlinks=True)
+
+    def _keep_thin(self, place: Path) -> None:
+        made = self._lab.place / "thin"
+        if not made.exists() and (place / "cache/thin/thin.tgz").is_file():
+            temporary = made.with_name("thin.new")
+            shutil.copytree(place / "cache/thin", temporary)
+            temporary.rename(made)
+
+    def salt_ssh(
+        self, machine: Machine, *command: str, trace: Path | None = None, timeout: float = 300
+    ) -> Any:  # noqa: ANN401
+        """Run ``salt-ssh -w MACHINE COMMAND`` in the machine's management qube.
+
+        Args:
+            machine: the target, running.
+            command: words of the command.
+            trace: file for the program executions, as strace(1) writes them.
+            timeout: seconds that it may take.
+
+        Returns:
+            what subprocess.run returns.
+
+        """
+        place, _ = self._lay_out_management(machine)
+        entry = machine.entering([])
+        if trace:
+            entry = [
+                "strace",
+                "-f",
+                "-qq",
+                "--seccomp-bpf",
+                "-s",
+                "65535",
+                "-e",
+                "trace=execve",
+                "-o",
+                str(trace),
+                *entry,
+            ]
+        (self._qubes / machine.name).write_text("\n".join(entry), encoding="utf-8")
+        words = ["salt-ssh", f"--config-dir={place / 'etc'}", "-w", machine.name, *command]
+        try:
+            return self._salt(place / "srv", words, timeout=timeout, temporary=place / "tmp")
+        finally:
+            (self._qubes / machine.name).unlink()
+            self._keep_thin(place)
+
+    def _salt(
+        self, srv: Path, words: list[str], *, timeout: float, temporary: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).with_name(words[0])
+        if not program.is_file():
+            raise LabError(
+                f"{program} is missing: run the lab with the Python that requirements.txt is installed for"
+            )
+        environment = {
+            "PATH": f"{self._bin}:{os.environ['PATH']}",
+            "HOME": str(self._lab.place),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(temporary or self._lab.place),
+            "LAB_QUBES": str(self._qubes),
+        }
+        return subprocess.run(
+            self._lab.cgroup.entering(self._srv_bound(srv, [str(program), *words[1:]])),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout,
+            check=False,
+            start_new_session=True,
+        )
+
+    @staticmethod
+    def _srv_bound(srv: Path, command: list[str]) -> list[str]:
+        script = 'mount --bind "$0" /srv && exec "$@"'
+        return ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", script, str(srv), *command]
+
+    # What tests call
+
+    def apply(self, machine: Machine, *sls: str, test: bool, trace: bool, timeout: float) -> Applied:
+        """Do what :meth:`.qube.Machine.apply` says."""
+        what = ",".join(sls) or "the highstate"
+        self._lab.progress(f"applying {what} to {machine.name}{' (test=True)' if test else ''}")
+        self._write_pillar(machine)
+        began = time.monotonic()
+        if not sls and not self._dom0_call(machine, "state.show_top"):
+            return Applied(0, "{}", "", 0.0, machine.name, _renderer=self._renderer())
+        words = ["state.apply", *([what] if sls else []), *(["test=True"] if test else [])]
+        record = machine.place / "executed"
+        with self._started(machine):
+            done = self.salt_ssh(
+                machine, "--out=json", *words, trace=record if trace else None, timeout=timeout
+            )
+        applied = Applied(
+            done.returncode,
+            done.stdout,
+            done.stderr,
+            time.monotonic() - began,
+            machine.name,
+            executed(record) if trace else [],
+            self._renderer(),
+        )
+        changed = f"{len(applied.changed)} of {len(applied.states)} states changed"
+        self._lab.progress(f"applied {what} to {machine.name}: {changed}, {applied.seconds:.1f} s")
+        return applied
+
+    def call(self, machine: Machine, function: str, *args: str, timeout: float, **kwargs: str) -> Any:  # noqa: ANN401
+        """Do what :meth:`.qube.Machine.salt` says."""
+        self._write_pillar(machine)
+        # qubes.SaltLinuxVM hands the words to a shell once more; here they are words already.
+        words = [function, *args, *(f"{key}={value}" for key, value in kwargs.items())]
+        with self._started(machine):
+            done = self.salt_ssh(machine, "--out=json", *words, timeout=timeout)
+        try:
+            return json.loads(done.stdout)[machine.name]
+        except (ValueError, KeyError) as error:
+            raise LabError(
+                f"{machine.name}: {shlex.join(words)} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+            ) from error
+
+    @staticmethod
+    def _renderer() -> list[str]:
+        return [sys.executable, "-c", _PRINT]
+
+    @staticmethod
+    def _started(machine: Machine) -> _Started:
+        return _Started(machine)
+
+
+class _Started:
+    """Starts a machine that does not run, and shuts it down afterwards."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._ours = False
+
+    def __enter__(self) -> None:
+        self._ours = not self._machine.running
+        if self._ours:
+            self._machine.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            self._machine.shutdown()
+
+
+def executed(trace: Path) -> list[list[str]]:
+    """Return the command lines in what strace(1) wrote of execve(2)."""
+    found = []
+    for line in trace.read_text(encoding="utf-8", errors="replace").splitlines():
+        match = re.match(r'\d+ +execve\("(?:[^"\\]|\\.)*", \[(.*)\], .*= 0$', line)
+        if match:
+            words = re.findall(r'"((?:[^"\\]|\\.)*)"', match[1])
+            found.append(
+                [word.encode("latin-1", "replace").decode("unicode_escape", "replace") for word in words]
+            )
+    return found
