@@ -34,6 +34,9 @@ _UNHANDLED = ("dbm", "sdbm")
 _PLAIN = ("texthash", "regexp", "pcre", "cidr", "static", "inline", "fail")
 
 _ROW = "a key, white space and a value are needed"
+_NO_TYPE = (
+    "this Postfix does not have the type; lmdb and cdb are in the packages postfix-lmdb and postfix-cdb"
+)
 # What the programs print -> what is told of it. They quote rows, so nothing of theirs is passed on.
 _KINDS = {
     "expected format: key whitespace value": _ROW,
@@ -44,9 +47,8 @@ _KINDS = {
     "name must be local": "the name of an alias must be local, without a domain",
     "duplicate entry": "duplicate key",
     "sequence operation is not supported": "this type cannot list its keys",
-    "unsupported dictionary type": (
-        "this Postfix does not have the type; lmdb and cdb are in the packages postfix-lmdb and postfix-cdb"
-    ),
+    "unsupported dictionary type": _NO_TYPE,
+    "unsupported map type": _NO_TYPE,
     "unexpected file type or format": "the compiled table is not of this type",
     "main.cf: No such file": "the configuration directory has no main.cf",
     "main.cf": "a warning about main.cf, which `postconf -n` shows",
@@ -57,6 +59,11 @@ _KINDS = {
         *(errno.ENOENT, errno.ENOMEM, errno.ENOSPC, errno.EPERM, errno.EROFS),
     )
 }
+
+# Debian's Postfix 3.11 says this of each hash and btree table, and builds and reads it as ever.
+_DEPRECATED = re.compile(
+    r"hash/btree support is deprecated|warning: See \S+/NON_BERKELEYDB_README\S* for more info"
+)
 
 
 def _error(sentence: str) -> CommandExecutionError:
@@ -110,8 +117,8 @@ def _problems(stderr: bytes, source: str) -> set[tuple[int, str]]:
     """Reduce what postmap(1) or postalias(1) said to line numbers (0: none) and kinds."""
     problems = set()
     for line in stderr.decode("utf-8", "replace").split("\n"):
-        if line.strip():
-            position = re.search(re.escape(source) + r", line ([0-9]+)", line)
+        if line.strip() and not _DEPRECATED.search(line):
+            position = re.search(re.escape(source) + r", line ([0-9]{1,9})", line)
             problems.add((int(position[1]) if position else 0, _kind(line)))
     return problems
 
