@@ -62,7 +62,7 @@ class Machine(Container):
     Args:
         lab: the lab that it is part of.
         name: its name in Qubes, its host name and its minion id.
-        type: as in the pillar ``qubes:type``; besides, ``disposable``.
+        kind: as in the pillar ``qubes:type``; besides, ``disposable``.
         pillar: what its pillar in dom0 says; see :attr:`pillar`.
         netvm: whether it has a network.
         services: names of Qubes services that are on (``qvm-service``).
@@ -74,7 +74,7 @@ class Machine(Container):
         self,
         lab: Lab,
         name: str,
-        type: str,  # noqa: A002
+        kind: str,
         *,
         pillar: Mapping[str, Any] | str | None = None,
         netvm: bool = True,
@@ -83,7 +83,7 @@ class Machine(Container):
     ) -> None:
         super().__init__(name, lab.place / "machines" / name, lab.cgroup)
         self.lab = lab
-        self.type = type
+        self.type = kind
         #: The pillar that dom0 gives to this machine: a mapping, or the text of an SLS as a user writes it.
         self.pillar: Mapping[str, Any] | str = pillar if pillar is not None else {}
         self.services = set(services)
@@ -253,9 +253,9 @@ class Persistent(Machine):
     """A machine whose root lasts: a template or a standalone qube."""
 
     def __init__(
-        self, lab: Lab, name: str, type: str, rootfs: Rootfs, frozen: list[Path], **options: Any
-    ) -> None:  # noqa: A002, ANN401
-        super().__init__(lab, name, type, **options)
+        self, lab: Lab, name: str, kind: str, rootfs: Rootfs, frozen: list[Path], **options: object
+    ) -> None:
+        super().__init__(lab, name, kind, **options)
         self._rootfs = rootfs
         self.frozen = list(frozen)
         self._upper: Path | None = None
@@ -279,7 +279,7 @@ class Persistent(Machine):
 class Template(Persistent):
     """A template: an untouched Debian until a test changes it, and then what the test made of it."""
 
-    def __init__(self, lab: Lab, name: str, rootfs: Rootfs, frozen: list[Path], **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, lab: Lab, name: str, rootfs: Rootfs, frozen: list[Path], **options: object) -> None:
         super().__init__(lab, name, "template", rootfs, frozen, **options)
 
     def clone(self, name: str) -> Template:
@@ -427,8 +427,8 @@ json.dump(answers, sys.stdout)
 class Qube(Mailer):
     """An app qube: its root is thrown away at each stop, its ``/rw`` lasts."""
 
-    def __init__(self, lab: Lab, name: str, template: Template, type: str = "app", **options: Any) -> None:  # noqa: A002, ANN401
-        super().__init__(lab, name, type, **options)
+    def __init__(self, lab: Lab, name: str, template: Template, kind: str = "app", **options: object) -> None:
+        super().__init__(lab, name, kind, **options)
         #: May be set to another template while the qube is halted.
         self.template = template
 
@@ -456,6 +456,6 @@ class Standalone(Persistent, Mailer):
     """A standalone qube: all of it lasts. It starts as a copy of a template."""
 
     def __init__(
-        self, lab: Lab, name: str, template: Template, type: str = "standalone", **options: Any
-    ) -> None:  # noqa: A002, ANN401
-        super().__init__(lab, name, type, template.rootfs, template.frozen, **options)
+        self, lab: Lab, name: str, template: Template, kind: str = "standalone", **options: object
+    ) -> None:
+        super().__init__(lab, name, kind, template.rootfs, template.frozen, **options)

@@ -296,11 +296,8 @@ class Qubesctl:
         for path in ("etc", "tmp"):
             (place / path).mkdir(parents=True, mode=0o700)
         srv = place / "srv"
-        subprocess.run(
-            self._srv_bound(self.srv, ["cp", "-rL", "--preserve=mode", "/srv", str(srv)]),
-            check=True,
-            capture_output=True,
-        )
+        copy = ["cp", "-rL", "--preserve=mode", "/srv", str(srv)]
+        subprocess.run(self._srv_bound(self.srv, copy), check=True, capture_output=True)
         opts = pillar.pop("master")
         for roots in opts["pillar_roots"].values():
             for root in roots:
@@ -355,19 +352,8 @@ class Qubesctl:
         place, _ = self._lay_out_management(machine)
         entry = machine.entering([])
         if trace:
-            entry = [
-                "strace",
-                "-f",
-                "-qq",
-                "--seccomp-bpf",
-                "-s",
-                "65535",
-                "-e",
-                "trace=execve",
-                "-o",
-                str(trace),
-                *entry,
-            ]
+            options = ["-f", "-qq", "--seccomp-bpf", "-s", "65535", "-e", "trace=execve", "-o", str(trace)]
+            entry = ["strace", *options, *entry]
         (self._qubes / machine.name).write_text("\n".join(entry), encoding="utf-8")
         words = ["salt-ssh", f"--config-dir={place / 'etc'}", "-w", machine.name, *command]
         try:

@@ -21,7 +21,11 @@ _HEAD = "/bin/sh  << 'EOF'\n"
 _TAIL = "\nEOF"
 
 # salt-ssh wants an scp on the target, and never runs it there.
-_SCP = b"mkdir -p /run/salt-shim-sandbox\nln -sf /bin/true /run/salt-shim-sandbox/scp\nPATH=$PATH:/run/salt-shim-sandbox\n"
+_SCP = b"""\
+mkdir -p /run/salt-shim-sandbox
+ln -sf /bin/true /run/salt-shim-sandbox/scp
+PATH=$PATH:/run/salt-shim-sandbox
+"""
 
 
 def _root_shell(name: str, script: bytes) -> int:

@@ -232,20 +232,10 @@ def _finish(root: Path) -> None:
     (root / "etc/resolv.conf").unlink(missing_ok=True)
     (root / "etc/resolv.conf").write_text("")
     (root / "rw").mkdir()
+    user = "--create-home --uid 1000 --user-group --shell /bin/bash --groups qubes user"
     for command in (
         ["groupadd", "--system", "--gid", "98", "qubes"],
-        [
-            "useradd",
-            "--create-home",
-            "--uid",
-            "1000",
-            "--user-group",
-            "--shell",
-            "/bin/bash",
-            "--groups",
-            "qubes",
-            "user",
-        ],
+        ["useradd", *user.split()],
     ):
         subprocess.run(["chroot", str(root), *command], check=True)
     masked = root / "etc/systemd/system"
