@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import salt._logging
 import salt.config
 from saltfactories.utils.functional import Loaders
 
@@ -33,6 +34,8 @@ def minion_opts(tmp_path_factory: pytest.TempPathFactory) -> dict:
     file_root = root / "file_root"
     file_root.mkdir()
     (file_root / "postfix_smarthost").symlink_to(ROOT / "postfix_smarthost")
+    # Salt keeps early messages for a console that pytest has closed by then; pytest captures them anyway.
+    salt._logging.shutdown_temp_handler()
     opts = salt.config.minion_config(None)
     opts.update(
         id="functional",

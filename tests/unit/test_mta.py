@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
 from _modules import mta
+from _states import mta as state
 
 # RHEL 6 to 9
 AUTO = """\
@@ -122,6 +123,9 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Machine], None]:
         monkeypatch.setattr(mta, "__grains__", {"os_family": machine.os_family}, raising=False)
         monkeypatch.setattr(mta.os.path, "realpath", machine.realpath)
         monkeypatch.setattr(mta.os.path, "exists", lambda _: True)
+        functions = {"mta.current": mta.current, "mta.select": mta.select}
+        monkeypatch.setattr(state, "__salt__", functions, raising=False)
+        monkeypatch.setattr(state, "__grains__", {"os_family": machine.os_family}, raising=False)
 
     return use
 
@@ -295,3 +299,83 @@ def test_what_alternatives_prints_is_read_back(status: str, rows: list) -> None:
         "path": rows[0][0],
         "choices": sorted(row[0] for row in rows),
     }
+
+
+@pytest.fixture
+def selected(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict]:
+    def call(test: bool) -> dict:
+        monkeypatch.setattr(state, "__opts__", {"test": test}, raising=False)
+        return state.selected("postfix")
+
+    return call
+
+
+def debian(package: str | None) -> Machine:
+    return Machine("Debian", {"/usr/sbin/sendmail": f"{package}: /usr/sbin/sendmail\n"} if package else {})
+
+
+@pytest.mark.parametrize(
+    ("display", "changes"),
+    [
+        (AUTO, {"status": {"old": "auto", "new": "manual"}}),
+        (MANUAL, {}),
+        (NULL_SLAVES, {"status": {"old": "auto", "new": "manual"}}),
+        (FEDORA, {"mta": {"old": "ssmtp", "new": "postfix"}, "status": {"old": "auto", "new": "manual"}}),
+    ],
+)
+def test_selected_predicts_what_it_changes(
+    on: Callable, selected: Callable, display: str, changes: dict
+) -> None:
+    machine = Machine("RedHat", FEDORA_OWNERS, display)
+    on(machine)
+    dry = selected(test=True)
+    assert (dry["result"], dry["changes"]) == (None if changes else True, changes)
+    assert (machine.set, machine.display) == ([], display)
+    wet = selected(test=False)
+    assert (wet["result"], wet["changes"]) == (True, changes)
+    again = selected(test=False)
+    assert (again["result"], again["changes"]) == (True, {})
+    assert len(machine.set) == (1 if changes else 0)
+
+
+@pytest.mark.parametrize("package", ["exim4-daemon-light", None])
+def test_selected_on_debian_before_postfix_is_installed(
+    on: Callable, selected: Callable, package: str | None
+) -> None:
+    """Its package takes the place of the other by itself: selecting changes nothing, so nothing is predicted."""
+    on(debian(package))
+    dry = selected(test=True)
+    assert (dry["result"], dry["changes"]) == (True, {})
+    on(debian("postfix"))
+    wet = selected(test=False)
+    assert (wet["result"], wet["changes"]) == (True, {})
+
+
+def test_selected_on_fedora_before_postfix_is_installed(on: Callable, selected: Callable) -> None:
+    """A package that was just installed is in use by its priority, status auto: selecting changes that."""
+    on(Machine("RedHat", {}, None))
+    dry = selected(test=True)
+    assert (dry["result"], dry["changes"]) == (None, {"mta": {"old": None, "new": "postfix"}})
+    on(Machine("RedHat", FEDORA_OWNERS, AUTO))
+    wet = selected(test=False)
+    assert (wet["result"], wet["changes"]) == (True, {"status": {"old": "auto", "new": "manual"}})
+
+
+@pytest.mark.parametrize(
+    ("machine", "comment"),
+    [
+        (debian("exim4-daemon-light"), "belongs to the package exim4-daemon-light: remove that package and"),
+        (Machine("RedHat", FEDORA_OWNERS, None), "belongs to no package"),
+        (
+            Machine("RedHat", FEDORA_OWNERS, FEDORA.replace("sendmail.postfix", "sendmail.other")),
+            "postfix is not among the choices for sendmail(1)",
+        ),
+    ],
+)
+def test_selected_fails_with_a_sentence(
+    on: Callable, selected: Callable, machine: Machine, comment: str
+) -> None:
+    on(machine)
+    ret = selected(test=False)
+    assert (ret["result"], ret["changes"]) == (False, {})
+    assert comment in ret["comment"]
