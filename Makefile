@@ -22,9 +22,10 @@ APT_LAB := ca-certificates dbus iproute2 mmdebstrap openssl strace systemd-conta
 FILES := $(shell find . \( -name .git -o -name $(VENV) -o -name .cache -o -name '.*_cache' -o -name .hypothesis \
 	-o -name __pycache__ \) -prune -o -type f -print)
 SHELL_FILES := $(shell awk 'FNR == 1 && /^\#!.*[\/ ](ba|da)?sh( |$$)/ { print FILENAME } FNR > 1 { nextfile }' $(FILES))
-SLS_FILES := $(filter %.sls %.jinja,$(FILES))
+# salt-lint reads Jinja; a #!py SLS is Python, for ruff.
+SLS_FILES := $(shell grep -L '^\#!py' $(filter %.sls %.jinja %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
 # An SLS or a top file with Jinja or Python in it is YAML only once rendered; the functional tests render them.
-PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v /dev/null)
+PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
 YAML_FILES := $(filter %.yaml %.yml %.yaml.example %/.yamllint %/FORMULA %/pillar.example,$(FILES)) $(PLAIN_SLS)
 
 .PHONY: help demo test lint unit functional lab soak clean apt-lint apt-functional apt-lab root

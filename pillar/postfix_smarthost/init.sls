@@ -1,0 +1,173 @@
+#!py
+# SPDX-License-Identifier: Apache-2.0
+"""Pillar for dom0 of Qubes OS: give a qube its own mail accounts, and nothing of any other qube's.
+
+The accounts are in ``qubes.yaml`` beside this file: a mapping of qube names to the record that README.md
+describes. A qube without an entry there, dom0 and the templates among them, gets an empty pillar.
+
+This pillar is made for qubesctl, which renders it twice: here for the qube's id, then, written to one YAML
+file, as ``jinja|yaml`` in the management disposable (qubessalt, ``prepare_salt_config_for_vm``). Hence:
+
+* each ``password`` becomes ``password_base64``, which no renderer alters;
+* Jinja marks in any other text are wrapped in ``raw`` blocks, which the second rendering takes off again.
+
+What is wrong with ``qubes.yaml`` is not raised but given as ``postfix_smarthost:errors``, sentences on
+which the states fail in the qube. An exception here would print a traceback and stop each run of qubesctl,
+for any formula and for dom0 as well. No sentence quotes the file: what YAML cannot parse is often a password.
+"""
+
+import base64
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+QUBES_YAML = Path(__file__).with_name("qubes.yaml")
+JINJA_MARK = re.compile(r"\{[{%#]")
+PLAIN_KEY = re.compile(r"[\w.@-]+", re.ASCII)
+
+
+class QubesYamlError(Exception):
+    """What is wrong with qubes.yaml, and how to mend it, as ASCII text that quotes nothing of the file."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without duplicate keys, of which PyYAML silently takes the last."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise QubesYamlError(
+                    f"line {line} has the same key as line {lines[key.value]}; keep one of the two."
+                )
+            lines[key.value] = line
+        return node
+
+
+def run() -> dict[str, Any]:
+    """Return the pillar of the minion that is being rendered, ``__opts__["id"]``.
+
+    :return: ``{"postfix_smarthost": entry}``; ``{}`` when qubes.yaml or the qube's entry does not exist;
+        ``{"postfix_smarthost": {"errors": [sentence]}}`` when qubes.yaml cannot be used.
+    """
+    qube = __opts__["id"]
+    try:
+        entries = _entries()
+        if qube not in entries:
+            return {}
+        record = _survive_jinja(_encode_passwords(entries[qube]), qube)
+    except QubesYamlError as error:
+        record = {"errors": [f"{QUBES_YAML}: {error}"]}
+    except RecursionError:
+        record = {"errors": [f"{QUBES_YAML}: {qube} is nested too deeply, or holds itself by an alias."]}
+    return {"postfix_smarthost": record}
+
+
+def _entries() -> dict[str, Any]:
+    """Return what qubes.yaml holds, or nothing when there is no such file.
+
+    :raises QubesYamlError: the file is not private, not readable, not YAML, or not a mapping.
+    """
+    try:
+        with QUBES_YAML.open("rb") as file:
+            _check_private(os.fstat(file.fileno()))
+            content = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise QubesYamlError(f"it cannot be read ({error.strerror}).") from None
+    entries = _parse(content)
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+        raise QubesYamlError(
+            "it must be a mapping of qube names to their settings, as in qubes.yaml.example; a name that YAML"
+            " takes for something else, like on or null, belongs in quotes."
+        )
+    return entries
+
+
+def _check_private(status: os.stat_result) -> None:
+    """Refuse a file that others could read or write.
+
+    Group root may read: with qubes.directories enabled, Qubes' own states set that mode, 0640.
+    """
+    if status.st_uid not in (0, os.geteuid()):
+        raise QubesYamlError("it holds passwords and does not belong to root; run chown root on it in dom0.")
+    allowed = stat.S_IRWXU | (stat.S_IRGRP if status.st_gid == 0 else 0)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & ~allowed:
+        raise QubesYamlError(f"it holds passwords and has mode {mode:04o}; run chmod 0600 on it in dom0.")
+
+
+def _parse(content: bytes) -> Any:  # noqa: ANN401
+    """Parse YAML; an error tells the place only, since PyYAML's own words quote the text around it."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise QubesYamlError(f"line {line} is not UTF-8 text.") from None
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+    except QubesYamlError:
+        raise
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise QubesYamlError(f"line {line} holds a character that YAML does not allow.") from None
+    except Exception as error:  # an ill-formed scalar makes PyYAML raise ValueError, KeyError and others
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        place = f"near line {mark.line + 1}, column {mark.column + 1}, it" if mark else "it"
+        raise QubesYamlError(
+            f"{place} is not valid YAML; check the indentation, and put passwords in single quotes."
+        ) from None
+
+
+def _encode_passwords(record: Any) -> Any:  # noqa: ANN401
+    """Turn each account's password into password_base64; other shapes are left for the qube to refuse."""
+    if not isinstance(record, dict) or not isinstance(record.get("accounts"), list):
+        return record
+    return {**record, "accounts": [_encode_password(account) for account in record["accounts"]]}
+
+
+def _encode_password(account: Any) -> Any:  # noqa: ANN401
+    if not isinstance(account, dict) or "password_base64" in account:
+        return account
+    password = account.get("password")
+    if not isinstance(password, str):
+        return account
+    # surrogatepass: the qube refuses what is not UTF-8, and names the account.
+    encoded = base64.b64encode(password.encode(errors="surrogatepass")).decode()
+    return {**{key: value for key, value in account.items() if key != "password"}, "password_base64": encoded}
+
+
+def _survive_jinja(value: Any, where: str) -> Any:  # noqa: ANN401
+    """Wrap each Jinja mark so that one more rendering gives the same value again.
+
+    The tags hold no blank and no quote: PyYAML folds long lines at blanks, and doubles or escapes quotes.
+
+    :param where: the path of keys to the value, for the sentence of an error.
+    :raises QubesYamlError: the value has a type that would not reach the qube as it is, such as a date.
+    """
+    if isinstance(value, dict):
+        kept = {}
+        for key, item in value.items():
+            shown = key if isinstance(key, str) and PLAIN_KEY.fullmatch(key) else "?"
+            kept[_survive_jinja(key, where)] = _survive_jinja(item, f"{where}:{shown}")
+        return kept
+    if isinstance(value, list):
+        return [_survive_jinja(item, f"{where}:{number}") for number, item in enumerate(value, start=1)]
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise QubesYamlError(f"{where} holds half of a surrogate pair, which is no text.")
+        return JINJA_MARK.sub(r"{%raw%}\g<0>{%endraw%}", value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise QubesYamlError(f"{where} is a {type(value).__name__} to YAML; put it in single quotes.")
