@@ -218,7 +218,7 @@ def _sweep(directory: str, prefix: str) -> None:
 
 def _publish(built: str, target: str, source: int, like: os.stat_result) -> None:
     """Give the compiled table owner, mode, SELinux label and time of its source, and rename it into place."""
-    descriptor = os.open(built, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(built, os.O_RDWR | os.O_CLOEXEC)
     try:
         mine = os.fstat(descriptor)
         if (like.st_uid, like.st_gid) != (mine.st_uid, mine.st_gid):

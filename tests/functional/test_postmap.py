@@ -289,6 +289,11 @@ def break_link(table: Table) -> None:
     table.file.symlink_to(elsewhere)
 
 
+def break_pipe(table: Table) -> None:
+    table.file.unlink()
+    os.mkfifo(table.file, 0o600)
+
+
 def break_type(table: Table) -> None:
     """A btree in place of a hash, and so on; lmdb and cdb differ in their names anyway."""
     other = {"hash": "btree", "btree": "hash", "lmdb": "hash", "cdb": "hash"}[table.kind]
@@ -317,6 +322,7 @@ def break_empty(table: Table) -> None:
         break_mode,
         break_owner,
         break_link,
+        break_pipe,
         break_type,
         break_empty,
     ],
@@ -338,6 +344,8 @@ def test_a_source_without_rows_has_an_empty_table(table: Table, rows: str) -> No
     table.build()
     assert table.stale() is False
     assert table.keys() == []
+    os.truncate(table.file, 0)
+    assert table.stale() is True
 
 
 def test_stale_runs_no_program(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
