@@ -406,23 +406,6 @@ class Container:
         options += [f"--since={since}"] if since else []
         return self.run("journalctl", "--no-pager", "--output=short-precise", "--quiet", *options).stdout
 
-    def wait_for(
-        self, predicate: Callable[[], Any], what: str, timeout: float = 30, pause: float = 0.1
-    ) -> Any:  # noqa: ANN401
-        """Wait until a predicate returns something true, and return that.
-
-        Args:
-            predicate: called again and again.
-            what: said in the message when it does not come about.
-            timeout: seconds to wait.
-            pause: seconds between two calls.
-
-        Raises:
-            LabError: it did not come about; the message holds :meth:`diagnosis`.
-
-        """
-        return wait_for(predicate, f"{self.name}: {what}", timeout, pause, self.diagnosis)
-
     def diagnosis(self) -> str:
         """Return what helps to see why something did not happen here."""
         if not self.running:

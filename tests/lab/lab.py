@@ -11,22 +11,28 @@ import signal
 import subprocess
 import tempfile
 import threading
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from . import rootfs
+from . import accounts, rootfs
+from .certificates import Authority
 from .container import Cgroup, LabError
 from .network import Network
 from .qube import Machine, Qube, Standalone, Template
 from .qubesctl import Qubesctl
+from .relay import MX, MailHost, Relay, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
+    from .rootfs import Rootfs
+
 log = logging.getLogger(__name__)
 
 _Machine = TypeVar("_Machine", bound=Machine)
+_Host = TypeVar("_Host", bound=MailHost)
 
 # Ends what is left when the lab itself was killed: it waits for the end of the pipe that the lab holds.
 _REAPER = """\
@@ -57,6 +63,10 @@ class Lab:
         self.progress = progress or log.info
         self._exit = contextlib.ExitStack()
         self._machines: dict[str, Machine] = {}
+        self._agents: dict[Path, Path] = {}
+        self._agents_lock = threading.Lock()
+        #: The hosts of the outside world, by name.
+        self.relays: dict[str, MailHost] = {}
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
@@ -76,7 +86,7 @@ class Lab:
         self.close()
 
     def _set_up(self) -> None:
-        relay_root = rootfs.relay().root
+        self._relay_root = rootfs.relay().root
         #: Directory of all of the lab's files; nobody but root sees into it.
         self.place = Path(tempfile.mkdtemp(prefix="lab-"))
         self._exit.callback(_remove, self.place)
@@ -84,9 +94,9 @@ class Lab:
         self._exit.callback(self.cgroup.remove)
         self._start_reaper()
         (self.place / "machines").mkdir(mode=0o755)
-        #: The overlay layer with what Qubes' agent does in a qube.
-        self.agent = self._lay_out_agent()
-        self.network = Network(self.place / "sys-net", self.cgroup, relay_root)
+        #: The certificate authority that the templates trust.
+        self.authority = Authority()
+        self.network = Network(self.place / "sys-net", self.cgroup, self._relay_root)
         self.network.boot()
         self.qubesctl = Qubesctl(self)
 
@@ -107,9 +117,31 @@ class Lab:
         assert reaper.stdin is not None
         self._exit.callback(reaper.stdin.close)
 
-    def _lay_out_agent(self) -> Path:
-        agent = self.place / "agent"
+    def agent(self, base: Rootfs) -> Path:
+        """Return the overlay layer that makes a Debian a Debian of Qubes, and lets it trust the lab's CA.
+
+        Args:
+            base: the root filesystem that it is laid on.
+
+        """
+        with self._agents_lock:
+            if base.root not in self._agents:
+                self._agents[base.root] = self._lay_out_agent(
+                    base.root, self.place / f"agent{len(self._agents)}"
+                )
+            return self._agents[base.root]
+
+    def _lay_out_agent(self, base: Path, agent: Path) -> Path:
         shutil.copytree(Path(__file__).with_name("guest"), agent)
+        # As update-ca-certificates(8) leaves it, and keeps it when it runs again.
+        conf, bundle, own = "etc/ca-certificates.conf", "etc/ssl/certs/ca-certificates.crt", "lab/lab-ca.crt"
+        for path, text in (
+            (conf, (base / conf).read_text() + own + "\n"),
+            (bundle, (base / bundle).read_text() + self.authority.certificate),
+            (f"usr/share/ca-certificates/{own}", self.authority.certificate),
+        ):
+            (agent / path).parent.mkdir(parents=True, exist_ok=True)
+            (agent / path).write_text(text)
         for path in (agent, *agent.rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.suffix == ".sh" else 0o644)
             os.chown(path, 0, 0)
@@ -120,6 +152,8 @@ class Lab:
                     wants = units / f"{line.removeprefix('WantedBy=')}.wants"
                     wants.mkdir(exist_ok=True)
                     (wants / unit.name).symlink_to(f"../{unit.name}")
+        # As old as can be: a /usr that changed makes systemd update what depends on it, at each boot.
+        os.utime(agent / "usr", (0, 0))
         return agent
 
     # What there is in the lab.
@@ -168,6 +202,74 @@ class Lab:
         if start:
             qube.start()
         return qube
+
+    # The outside world.
+
+    @cached_property
+    def mx(self) -> MX:
+        """The host that receives mail for :data:`.accounts.RECIPIENTS` and for the providers' domains.
+
+        It takes whatever reaches it. Nothing of a qube ever should.
+        """
+        domains = (accounts.RECIPIENTS, *(name.partition(".")[2] for name in accounts.PROVIDERS))
+        return self._host(MX, f"mx.{accounts.RECIPIENTS}", mx_for=domains)
+
+    def relay(
+        self,
+        name: str,
+        *,
+        users: Mapping[str, str] | None = None,
+        senders: Mapping[str, str] | None = None,
+        certificate: str = "valid",
+        settings: Mapping[str, str] | None = None,
+        mechanisms: tuple[str, ...] = ("plain", "login", "scram-sha-256"),
+    ) -> Relay:
+        """Return a mail provider's submission server, started; the one that is there already, if it is.
+
+        Args:
+            name: its host name.
+            users: login -> password; by default those of the accounts in :mod:`.accounts`.
+            senders: sender address -> login that may use it, besides each login its own.
+            certificate: what it shows; one of :data:`.certificates.KINDS`.
+            settings: parameters for its main.cf, over its own.
+            mechanisms: SASL mechanisms that it offers.
+
+        """
+        there = self.relays.get(name)
+        if there is not None:
+            assert isinstance(there, Relay)
+            return there
+        assert self.mx.running
+        if users is None:
+            users = {account.login: account.password for account in accounts.PROVIDERS[name]}
+            senders = {account.address: account.login for account in accounts.PROVIDERS[name]}
+        return self._host(
+            *(Relay, name, certificate),
+            users=users,
+            senders=senders,
+            settings=settings,
+            mechanisms=mechanisms,
+        )
+
+    def server(self, name: str, script: str, *, certificate: str = "valid") -> Server:
+        """Return a host that runs a program in the place of a mail server, started.
+
+        Args:
+            name: its host name.
+            script: the program, in Python.
+            certificate: what it finds in /etc/postfix; one of :data:`.certificates.KINDS`.
+
+        """
+        return self._host(Server, name, certificate, script=script)
+
+    def _host(self, kind: type[_Host], name: str, certificate: str = "valid", **options: Any) -> _Host:  # noqa: ANN401
+        self.progress(f"starting {name}")
+        place = self.place / "machines" / name
+        issued = self.authority.issue(name, certificate)
+        host = kind(name, place, self.cgroup, self.network, self._relay_root, issued, **options)
+        self.relays[name] = host
+        host.start()
+        return host
 
     def remove(self, machine: Machine) -> None:
         """Kill a machine and delete what is left of it, to save memory and disk space during long runs."""

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import network as net
-from .container import Container, LabError
+from .container import Container, LabError, wait_for
 from .rootfs import POOL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .lab import Lab
     from .qubesctl import Applied
@@ -218,6 +218,23 @@ class Machine(Container):
         text = self.run("python3", "-", *paths, stdin=_TREE).stdout
         return {path: Entry(*entry) for path, entry in json.loads(text).items()}
 
+    def wait_for(
+        self, predicate: Callable[[], Any], what: str, timeout: float = 30, pause: float = 0.1
+    ) -> Any:  # noqa: ANN401
+        """Wait until a predicate returns something true, and return that.
+
+        Args:
+            predicate: called again and again.
+            what: said in the message when it does not come about.
+            timeout: seconds to wait.
+            pause: seconds between two calls.
+
+        Raises:
+            LabError: it did not come about; the message holds :meth:`diagnosis`.
+
+        """
+        return wait_for(predicate, f"{self.name}: {what}", timeout, pause, self.diagnosis)
+
     def diagnosis(self) -> str:
         text = super().diagnosis()
         if self.running:
@@ -267,7 +284,7 @@ class Persistent(Machine):
     def layers(self) -> list[Path]:
         self._upper = self.place / f"layer{next(self._starts)}"
         self._upper.mkdir(mode=0o755)
-        return [self._upper, *self.frozen, self.lab.agent, self._rootfs.root]
+        return [self._upper, *self.frozen, self.lab.agent(self.rootfs), self._rootfs.root]
 
     def _stop(self, *, force: bool) -> None:
         super()._stop(force=force)
@@ -440,7 +457,7 @@ class Qube(Mailer):
         upper = self.place / "volatile"
         shutil.rmtree(upper, ignore_errors=True)
         upper.mkdir(mode=0o755)
-        return [upper, *self.template.frozen, self.lab.agent, self.rootfs.root]
+        return [upper, *self.template.frozen, self.lab.agent(self.rootfs), self.rootfs.root]
 
     def qubes_pillar(self) -> dict[str, Any]:
         return super().qubes_pillar() | {"template": self.template.name}

@@ -352,7 +352,18 @@ class Qubesctl:
         place, _ = self._lay_out_management(machine)
         entry = machine.entering([])
         if trace:
-            options = ["-f", "-qq", "--seccomp-bpf", "-s", "65535", "-e", "trace=execve", "-o", str(trace)]
+            options = [
+                "-f",
+                "-qq",
+                "--seccomp-bpf",
+                "-s",
+                "65535",
+                "-e",
+                "trace=execve",
+                "-A",
+                "-o",
+                str(trace),
+            ]
             entry = ["strace", *options, *entry]
         (self._qubes / machine.name).write_text("\n".join(entry), encoding="utf-8")
         words = ["salt-ssh", f"--config-dir={place / 'etc'}", "-w", machine.name, *command]
@@ -406,6 +417,7 @@ class Qubesctl:
             return Applied(0, "{}", "", 0.0, machine.name, _renderer=self._renderer())
         words = ["state.apply", *([what] if sls else []), *(["test=True"] if test else [])]
         record = machine.place / "executed"
+        record.unlink(missing_ok=True)
         with self._started(machine):
             done = self.salt_ssh(
                 machine, "--out=json", *words, trace=record if trace else None, timeout=timeout

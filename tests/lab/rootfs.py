@@ -61,7 +61,7 @@ _PACKAGES = (
     "ssmtp",
 )
 
-_VERSION = 2
+_VERSION = 3
 """To be raised when what this file does with a recipe changes."""
 
 
@@ -232,6 +232,9 @@ def _finish(root: Path) -> None:
     (root / "etc/resolv.conf").unlink(missing_ok=True)
     (root / "etc/resolv.conf").write_text("")
     (root / "rw").mkdir()
+    # Nothing to be brought up to date at the first boot (systemd-update-done.service(8)).
+    for directory in ("etc", "var"):
+        (root / directory / ".updated").touch()
     user = "--create-home --uid 1000 --user-group --shell /bin/bash --groups qubes user"
     for command in (
         ["groupadd", "--system", "--gid", "98", "qubes"],

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One lab for all tests of a session: what takes long is made once, what a test changes it gets anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .accounts import unique
+from .lab import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from .qube import Qube, Template
+    from .relay import MX, Relay
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Give a lab with nothing in it."""
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def prepared(lab: Lab) -> Template:
+    """Give a template to which the formula's template side was applied; halted, and to be left as it is."""
+    template = lab.template("debian-13-prepared")
+    template.apply("postfix_smarthost").check()
+    return template
+
+
+@pytest.fixture(scope="session")
+def relay_a(lab: Lab) -> Relay:
+    """Give the submission server of ALICE and ANN."""
+    return lab.relay("smtp.a.test")
+
+
+@pytest.fixture(scope="session")
+def relay_b(lab: Lab) -> Relay:
+    """Give the submission server of BOB."""
+    return lab.relay("smtp.b.test")
+
+
+@pytest.fixture(scope="session")
+def mx(lab: Lab) -> MX:
+    """Give the host that no mail must ever reach from a qube."""
+    return lab.mx
+
+
+@pytest.fixture
+def new_qube(lab: Lab, prepared: Template) -> Iterator[Callable[..., Qube]]:
+    """Give a function that makes a fresh qube, started, removed at the end of the test.
+
+    Its arguments are those of :meth:`.lab.Lab.qube`; name and template may be left out.
+    """
+    made = []
+
+    def make(name: str = "", *, pillar: Mapping[str, Any] | str | None = None, **options: Any) -> Qube:  # noqa: ANN401
+        options.setdefault("template", prepared)
+        qube = lab.qube(name or unique("mail"), pillar=pillar, **options)
+        made.append(qube)
+        return qube
+
+    yield make
+    for qube in made:
+        lab.remove(qube)
+
+
+@pytest.fixture
+def new_template(lab: Lab) -> Iterator[Callable[..., Template]]:
+    """Give a function that makes an untouched template, halted, removed at the end of the test."""
+    made = []
+
+    def make(name: str = "", **options: Any) -> Template:  # noqa: ANN401
+        template = lab.template(name or unique("debian-13"), **options)
+        made.append(template)
+        return template
+
+    yield make
+    for template in made:
+        lab.remove(template)
