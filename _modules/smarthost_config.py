@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Turn accounts into the configuration of Postfix: the planner.
+
+Pure functions: the same accounts and the same facts of the qube always give the same files, and no file, no
+program and no Salt dunder is touched.
+
+Sources: postconf(5), master(5), access(5), canonical(5), header_checks(5), SASL_README, TLS_README and
+procmailrc(5) of Postfix 3.7 to 3.11 and procmail 3.22.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+# The lookup tables are in one of two directories below $config_directory; main.cf names the one in use.
+TABLES = ("tables-a", "tables-b")
+HOST_NAME = "localhost.localdomain"
+
+_UNLISTED = "5.7.1 The sender address belongs to no account of this qube"
+_MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
+
+# It is the same for all accounts: main.cf is what changes from one configuration to the next, at once with the
+# directory of tables that it names. A service that an older main.cf or its tables may name has to stay.
+_MASTER_CF = """\
+smtp        inet        n  -  n  -      -  smtpd
+pickup      unix        n  -  n  60     1  pickup
+cleanup     unix        n  -  n  -      0  cleanup
+qmgr        unix        n  -  n  300    1  qmgr
+tlsmgr      unix        -  -  n  1000?  1  tlsmgr
+tlsproxy    unix        -  -  n  -      0  tlsproxy
+rewrite     unix        -  -  n  -      -  trivial-rewrite
+bounce      unix        -  -  n  -      0  bounce
+defer       unix        -  -  n  -      0  bounce
+trace       unix        -  -  n  -      0  bounce
+verify      unix        -  -  n  -      1  verify
+flush       unix        n  -  n  1000?  0  flush
+proxymap    unix        -  -  n  -      -  proxymap
+proxywrite  unix        -  -  n  -      1  proxymap
+showq       unix        n  -  n  -      -  showq
+error       unix        -  -  n  -      -  error
+retry       unix        -  -  n  -      -  error
+discard     unix        -  -  n  -      -  discard
+local       unix        -  n  n  -      -  local
+anvil       unix        -  -  n  -      1  anvil
+scache      unix        -  -  n  -      1  scache
+postlog     unix-dgram  n  -  n  -      1  postlogd
+# No service delivers straight to the recipient's mail exchanger: these two log in at a relay.
+smtp-starttls  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-starttls
+smtp-implicit  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-implicit
+    -o smtp_tls_wrappermode=yes
+# Delivery reports, whose sender is <>, go to the user instead of a relay.
+reports  unix  -  n  n  -  -  virtual
+    -o virtual_mailbox_base=$reports_home
+    -o virtual_mailbox_maps=static:.maildir/
+    -o virtual_mailbox_limit=0
+    -o virtual_minimum_uid=$reports_uid
+    -o virtual_uid_maps=static:$reports_uid
+    -o virtual_gid_maps=static:$reports_gid
+"""
+
+
+class Facts(NamedTuple):
+    """
+    What the plan needs to know of the qube.
+
+    hostname
+        The short host name of the qube, to recognise its local addresses.
+    uid, gid, home
+        Of the user who reads the mail, from passwd(5).
+    ca_file
+        The system's file of CA certificates.
+    procmail
+        The path of procmail(1).
+    """
+
+    hostname: str
+    uid: int
+    gid: int
+    home: str
+    ca_file: str
+    procmail: str
+
+
+class File(NamedTuple):
+    """
+    One planned file of the configuration.
+
+    content
+        The whole text.
+    mode
+        The permission bits.
+    table
+        True for the source of a lookup table that postmap(1) compiles.
+    """
+
+    content: str
+    mode: int = 0o644
+    table: bool = False
+
+
+def plan(record: dict[str, Any], tables: str, **facts: Any) -> dict[str, File]:  # noqa: ANN401 - see Facts
+    """
+    Return the configuration of Postfix for the accounts of a qube.
+
+    record
+        The regular shape of the pillar, from ``smarthost_accounts.normalise``.
+    tables
+        The directory of the lookup tables, below ``$config_directory``: one of ``TABLES``.
+    facts
+        The fields of ``Facts``.
+
+    Returns the files by their paths below ``$config_directory``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.status    # the plan itself holds passwords: look at what it made
+    """
+    qube = Facts(**facts)
+    beside = {
+        "smtp_header_checks": File(_MANAGED + _header_checks(qube)),
+        **{
+            name: File(_MANAGED + _source(table), mode=0o600, table=True)
+            for name, table in _tables(record, qube).items()
+        },
+    }
+    if record["lists"]:
+        beside["procmailrc"] = File(_MANAGED + _procmailrc(record["lists"]))
+    return {
+        "main.cf": File(_main_cf(record, tables, qube)),
+        "master.cf": File(_MANAGED + _MASTER_CF),
+        **{f"{tables}/{name}": file for name, file in beside.items()},
+    }
+
+
+def maildirs(record: dict[str, Any]) -> list[str]:
+    """
+    Return the folders that must be there before procmail(1) delivers, as paths below the user's home.
+
+    record
+        The regular shape of the pillar, from ``smarthost_accounts.normalise``.
+
+    procmail makes a list's maildir itself but not the folders above it, and without ``~/.maildir`` it delivers
+    into the home directory.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local smarthost_config.maildirs '{lists: [{folder: list/qubes-users}]}'
+    """
+    folders = {".maildir"}
+    for item in record["lists"]:
+        parts = item["folder"].split("/")
+        folders.update("/".join([".maildir", *parts[:depth]]) for depth in range(1, len(parts)))
+    return sorted(folders)
+
+
+def rows(table: str) -> dict[str, str]:
+    """
+    Return the rows of a lookup table, from the text of a source that ``plan`` wrote.
+
+    table
+        The text of the source.
+
+    Returns the values by their keys; those of ``saslpass`` hold passwords.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local smarthost_config.rows "$(cat /usr/local/etc/postfix/tables-a/sender_relay)"
+    """
+    lines = (line.partition(" ") for line in table.split("\n") if line and line[0] not in "# ")
+    return {key: value for key, _, value in lines}
+
+
+def _source(table: dict[str, str]) -> str:
+    return "".join(f"{key} {value}\n" for key, value in table.items())
+
+
+def _nexthop(account: dict[str, Any]) -> str:
+    """Return the relay as Postfix writes it: the brackets suppress the look-up of a mail exchanger."""
+    return f"[{account['relay']}]:{account['port']}"
+
+
+def _tables(record: dict[str, Any], facts: Facts) -> dict[str, dict[str, str]]:
+    accounts = record["accounts"]
+    local = _local_domains(facts)
+    by_sender = [(sender, account) for account in accounts for sender in account["senders"]]
+    return {
+        "sender_relay": {
+            **{sender: f"smtp-{account['tls_mode']}:{_nexthop(account)}" for sender, account in by_sender},
+            "<>": f"reports:{HOST_NAME}",
+        },
+        "saslpass": {sender: f"{account['username']}:{account['password']}" for sender, account in by_sender},
+        "sender_canonical": {f"@{domain}": accounts[0]["address"] for domain in local},
+        "sender_access": {
+            **{sender: "OK" for sender, _ in by_sender},
+            **dict.fromkeys(local, "OK"),
+            **dict.fromkeys(record["discard_senders"], "DISCARD"),
+        },
+        "tls_policy": {
+            _nexthop(account): "fingerprint match=" + "|".join(account["fingerprints"])
+            for account in accounts
+            if account["fingerprints"]
+        },
+    }
+
+
+def _local_domains(facts: Facts) -> list[str]:
+    """Return the domains of local addresses; a host name with dots could be somebody's real domain."""
+    names = [HOST_NAME, "localhost"]
+    if facts.hostname and "." not in facts.hostname:
+        names += [facts.hostname.lower(), f"{facts.hostname.lower()}.localdomain"]
+    return list(dict.fromkeys(names))
+
+
+def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
+    kind = "${default_database_type}" if record["table_type"] == "auto" else record["table_type"]
+
+    def table(name: str) -> str:
+        return f"{kind}:${{config_directory}}/{tables}/{name}"
+
+    users = f"root, {record['user']}"
+    sections: dict[str, dict[str, str]] = {
+        "Names: nothing that leaves the qube names it or its user": {
+            "myhostname": HOST_NAME,
+            "mydomain": "localdomain",
+            "myorigin": "$myhostname",
+            "mydestination": ", ".join(_local_domains(facts)),
+            "smtp_helo_name": "[127.0.0.1]",
+            "smtpd_banner": "$myhostname ESMTP",
+            "smtp_header_checks": f"regexp:${{config_directory}}/{tables}/smtp_header_checks",
+        },
+        "Routing: by sender, and no way out for a sender without an account": {
+            "sender_dependent_default_transport_maps": table("sender_relay"),
+            "default_transport": f"error:{_UNLISTED}",
+            "relay_transport": f"error:{_UNLISTED}",
+            "relay_domains": "",
+            "relayhost": "",
+            "transport_maps": "",
+            "virtual_alias_domains": "",
+            "virtual_alias_maps": "",
+            "virtual_mailbox_domains": "",
+            "sender_canonical_maps": table("sender_canonical"),
+            "smtp_generic_maps": table("sender_canonical"),
+            "local_header_rewrite_clients": "",
+            "recipient_delimiter": "",
+        },
+        "Passwords: one for each sender, sent over verified TLS only": {
+            "smtp_sasl_auth_enable": "yes",
+            "smtp_sender_dependent_authentication": "yes",
+            "smtp_sasl_password_maps": f"{table('saslpass')}, fail:no_password",
+            "smtp_sasl_security_options": "noanonymous, noplaintext",
+            "smtp_sasl_tls_security_options": "noanonymous",
+            "smtp_sasl_mechanism_filter": "!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all",
+            "smtp_tls_security_level": "secure",
+            "smtp_tls_secure_cert_match": "nexthop",
+            "smtp_tls_policy_maps": table("tls_policy"),
+            "smtp_tls_fingerprint_digest": "sha256",
+            "smtp_tls_mandatory_protocols": ">=TLSv1.2",
+            "smtp_tls_CAfile": facts.ca_file,
+            "smtp_tls_loglevel": "1",
+            "smtp_tls_connection_reuse": "yes",
+        },
+        "Who may hand mail in": {
+            "inet_interfaces": "loopback-only",
+            "inet_protocols": "ipv4",
+            "mynetworks": "127.0.0.1/32, [::1]/128",
+            "authorized_submit_users": users,
+            "authorized_mailq_users": users,
+            "authorized_flush_users": users,
+            "smtpd_relay_restrictions": f"check_sender_access {table('sender_access')}, reject_unauth_destination",
+            "disable_vrfy_command": "yes",
+        },
+        "Local mail": {
+            "alias_maps": f"{kind if kind != 'texthash' else '${default_database_type}'}:/etc/aliases",
+            "alias_database": "$alias_maps",
+            "home_mailbox": ".maildir/",
+            "mailbox_command": _mailbox_command(record, tables, facts),
+            "mailbox_size_limit": "0",
+            "biff": "no",
+            "reports_home": facts.home,
+            "reports_uid": str(facts.uid),
+            "reports_gid": str(facts.gid),
+        },
+        "The queue: a qube may be off, or offline, for weeks": {
+            "enable_long_queue_ids": "yes",
+            "maximal_queue_lifetime": "30d",
+            "bounce_queue_lifetime": "30d",
+            "delay_warning_time": "4h",
+            "queue_run_delay": "60s",
+            "minimal_backoff_time": "60s",
+            "maximal_backoff_time": "900s",
+        },
+    }
+    settings = dict(record["settings"])
+    lines = [_MANAGED, "compatibility_level = 3.6\n"]
+    for title, parameters in sections.items():
+        lines.append(f"\n# {title}\n")
+        lines += [f"{name} = {settings.pop(name, value)}\n" for name, value in parameters.items()]
+    if settings:
+        lines.append("\n# From settings in the pillar\n")
+        lines += [f"{name} = {value}\n" for name, value in settings.items()]
+    return "".join(line.replace(" = \n", " =\n") for line in lines)
+
+
+def _mailbox_command(record: dict[str, Any], tables: str, facts: Facts) -> str:
+    """Return the command that sorts mail; -t keeps mail queued that cannot be delivered now."""
+    if not record["lists"]:
+        return ""
+    return f'{facts.procmail} -t -a "$EXTENSION" /etc/postfix/{tables}/procmailrc'
+
+
+def _header_checks(facts: Facts) -> str:
+    """Take the qube's own hop, its host name and its programs out of what leaves it."""
+    names = "|".join(re.escape(name) for name in _local_domains(facts)[1:])
+    return (
+        f"/^Received:.*[[:space:]]by {re.escape(HOST_NAME)} \\(Postfix/ IGNORE\n"
+        "/^(User-Agent|X-Mailer|X-Originating-IP|X-Sender|X-X-Sender):/ IGNORE\n"
+        f"/^(Message-ID:[[:space:]]*<[^@>]*)@({names})>/ REPLACE $1@{HOST_NAME}>\n"
+    )
+
+
+def _procmailrc(lists: list[dict[str, str]]) -> str:
+    recipes = (
+        f"\n:0\n* ^List-Id:(.*[^a-z0-9._-])?{_literal(item['list_id'])}([^a-z0-9._-]|$)\n{item['folder']}/\n"
+        for item in lists
+    )
+    # The recipes of the user come first: what they deliver is not sorted again.
+    return (
+        "SHELL=/bin/sh\nMAILDIR=$HOME/.maildir\nORGMAIL=$MAILDIR/\nDEFAULT=$MAILDIR/\n"
+        "INCLUDERC=$HOME/.procmailrc\n" + "".join(recipes)
+    )
+
+
+def _literal(text: str) -> str:
+    """Quote a text for the regular expressions of procmail(1)."""
+    return re.sub(r"([.+])", r"\\\1", text)
