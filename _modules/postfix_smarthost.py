@@ -1,0 +1,595 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Bring the configuration of Postfix onto an app qube, as one transaction.
+
+``/usr/local/etc/postfix``, which lasts, is mounted over ``/etc/postfix`` at each boot. Its ``main.cf`` names one of
+two directories of lookup tables. A change is built and checked in a staging directory, its tables go into the
+directory that is not in use, and the rename of ``main.cf`` makes it live, so that Postfix never sees a mixture,
+whatever is killed and when.
+
+Sources: postfix(1), postconf(1) and master(8) of Postfix 3.7 to 3.11; rename(2); flock(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import pwd
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+CONFIG_DIR = "/usr/local/etc/postfix"
+RUNNING_CONFIG_DIR = "/etc/postfix"
+QUEUE_DIR = "/rw/bind-dirs/var/spool/postfix"
+RUNNING_QUEUE_DIR = "/var/spool/postfix"
+BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
+
+_TABLES = ("tables-a", "tables-b")
+_STAGING = "staging"
+_SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
+_SASL_PLUGINS = (
+    "/usr/lib/*/sasl2/libplain.so*",
+    "/usr/lib64/sasl2/libplain.so*",
+    "/usr/lib/sasl2/libplain.so*",
+)
+# Files of the hand-made set-up that this formula replaces, each possibly with a compiled table beside it.
+_REPLACED = ("Makefile", "generic", "saslpass", "sender_access", "sender_relay")
+# Parameters that a reload does not bring into effect (postconf(5)).
+_NEED_RESTART = ("inet_interfaces", "inet_protocols")
+# Postfix waits until a main.cf is older than this (src/util/dict.c), in seconds.
+_COOL_DOWN = 5
+_START_TIMEOUT = 20
+_LOCK_TIMEOUT = 60
+_ALIASES = "/etc/aliases"
+
+
+def configure(
+    ca_file: str, procmail: str, config_dir: str = CONFIG_DIR, test: bool = False
+) -> dict[str, Any]:
+    """
+    Make the configuration of Postfix the one that the pillar of this qube asks for.
+
+    The accounts are read from the pillar key ``postfix_smarthost``. A change is built beside the running
+    configuration, checked there by Postfix's own programs, made live by the rename of one link, and followed by a
+    reload if Postfix runs. A failure at any point leaves the old configuration in use. Without a change no program
+    is run and no file is touched.
+
+    ca_file
+        The system's file of CA certificates, an absolute path.
+    procmail
+        The path of procmail(1), needed only when the pillar has ``lists``.
+    config_dir
+        The directory that holds the configuration.
+    test
+        Only tell what would change.
+
+    Returns a dictionary of ``changes`` (names of ``accounts`` and ``files`` that were added, removed or changed,
+    never values; empty when nothing changed).
+
+    Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt /usr/bin/procmail test=True
+    """
+    pillar = __salt__["pillar.get"]("postfix_smarthost", None)
+    _raise(__salt__["smarthost_accounts.problems"](pillar))
+    record = __salt__["smarthost_accounts.normalise"](pillar)
+    user = _user(record["user"])
+    _raise(_missing_parts(record, ca_file, procmail))
+    facts = _facts(user, ca_file, procmail)
+    maildirs = [os.path.join(user.pw_dir, name) for name in __salt__["smarthost_config.maildirs"](record)]
+    with contextlib.nullcontext() if test else _lock(config_dir):
+        old = _tables_in_use(config_dir)
+        changes = _differences(
+            config_dir, old, __salt__["smarthost_config.plan"](record, old or _TABLES[0], **facts)
+        )
+        missing = [path for path in maildirs if not os.path.isdir(path)]
+        if missing:
+            changes["maildirs"] = {"added": missing}
+        if changes and not test:
+            _make_maildirs(missing, user)
+            if "files" in changes:
+                new = _TABLES[old == _TABLES[0]]
+                _replace(config_dir, old, new, __salt__["smarthost_config.plan"](record, new, **facts))
+    return {"changes": changes}
+
+
+def active(config_dir: str = CONFIG_DIR) -> bool:
+    """
+    Tell whether Postfix runs, on this configuration and on the queue that lasts.
+
+    config_dir
+        The directory that holds the configuration.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.active
+    """
+    return (
+        _same(RUNNING_CONFIG_DIR, config_dir)
+        and _same(RUNNING_QUEUE_DIR, QUEUE_DIR)
+        and _master_pid(RUNNING_QUEUE_DIR) is not None
+    )
+
+
+def activate(script: str = BOOT_SCRIPT) -> None:
+    """
+    Mount the configuration and the queue, and start Postfix: what the qube does at each boot.
+
+    script
+        The path of the boot script.
+
+    Raises CommandExecutionError with what the script said if Postfix does not run afterwards.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.activate
+    """
+    process = _run([script])
+    if process.returncode:
+        raise CommandExecutionError(
+            _ascii(process.stderr) or f"{script} failed with exit code {process.returncode}."
+        )
+    _wait_until_running()
+
+
+# -- what the qube is ---------------------------------------------------------------------------------------
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise CommandExecutionError("\n".join(problems))
+
+
+def _ascii(text: str) -> str:
+    return text.strip().encode("ascii", "replace").decode("ascii")
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise CommandExecutionError(
+            f"There is no local user {name} to read the mail: name one in postfix_smarthost:user."
+        ) from None
+
+
+def _facts(user: pwd.struct_passwd, ca_file: str, procmail: str) -> dict[str, Any]:
+    return {
+        "hostname": socket.gethostname(),
+        "uid": user.pw_uid,
+        "gid": user.pw_gid,
+        "home": user.pw_dir,
+        "ca_file": ca_file,
+        "procmail": procmail,
+    }
+
+
+def _missing_parts(record: dict[str, Any], ca_file: str, procmail: str) -> list[str]:
+    """Name what the template side should have brought, and the persistence that a qube may lack."""
+    missing = []
+    if not _which("postfix"):
+        missing.append("Postfix")
+    elif not any(glob.glob(pattern) for pattern in _SASL_PLUGINS):
+        missing.append("The package with the SASL mechanism PLAIN")
+    if not os.path.isfile(ca_file):
+        missing.append(f"The file of CA certificates {ca_file}")
+    if record["lists"] and not os.access(procmail, os.X_OK):
+        missing.append(f"{procmail}, which sorts mail into lists,")
+    template = __salt__["pillar.get"]("qubes:template", None)
+    if template:
+        remedy = (
+            f"apply postfix_smarthost to its template {_ascii(str(template))}, shut the template down"
+            " and restart this qube"
+        )
+    else:
+        remedy = "apply postfix_smarthost.template here first"
+    problems = [f"{part} is not installed in this qube: {remedy}." for part in missing]
+    if os.path.exists("/run/qubes-service/custom-persist"):
+        problems.append(
+            "This qube has the service custom-persist, so it does not run /rw/config/rc.local.d at boot and Postfix"
+            " would not be started: turn it off (qvm-service QUBE custom-persist off) and restart the qube."
+        )
+    return problems
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
+def _same(path: str, other: str) -> bool:
+    """Tell whether two directories are one, as they are when one is mounted over the other."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def _master_pid(queue_dir: str) -> int | None:
+    """Return the process id of a running master(8), from the file that it keeps."""
+    try:
+        with open(f"{queue_dir}/pid/master.pid", encoding="ascii") as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+            return pid if file.read().strip() == "master" else None
+    except (OSError, ValueError):
+        return None
+
+
+def _wait_until_running() -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while _master_pid(RUNNING_QUEUE_DIR) is None:
+        if time.monotonic() > deadline:
+            raise CommandExecutionError(
+                f"Postfix did not start within {_START_TIMEOUT} seconds: journalctl -u postfix in the qube says why."
+            )
+        time.sleep(0.05)
+
+
+# -- compare ------------------------------------------------------------------------------------------------
+
+
+def _differences(
+    config_dir: str, tables: str | None, files: dict[str, Any]
+) -> dict[str, dict[str, list[str]]]:
+    """Return how the configuration on disk differs from the plan, by names."""
+    found = _sources(config_dir, tables)
+    by_what = {
+        "accounts": _account_differences(config_dir, tables, files),
+        "files": {
+            "added": [path for path in files if path not in found],
+            "removed": sorted(found - {*files}) + _litter(config_dir, tables),
+            "changed": [
+                path
+                for path, file in files.items()
+                if path in found and not _is_as_planned(os.path.join(config_dir, path), file)
+            ],
+        },
+    }
+    return {
+        what: {how: [os.path.basename(name) for name in names] for how, names in by_how.items() if names}
+        for what, by_how in by_what.items()
+        if any(by_how.values())
+    }
+
+
+def _tables_in_use(config_dir: str) -> str | None:
+    """Return the directory of tables that main.cf names, None when this formula did not write it."""
+    value = _parameters(os.path.join(config_dir, "main.cf")).get("smtp_tls_policy_maps", "")
+    name = os.path.basename(os.path.dirname(value))
+    return name if name in _TABLES else None
+
+
+def _sources(config_dir: str, tables: str | None) -> set[str]:
+    """Return the paths of the files there are, without the tables that were compiled from one of them."""
+    found = {name for name in ("main.cf", "master.cf") if os.path.lexists(os.path.join(config_dir, name))}
+    if tables is not None and os.path.isdir(os.path.join(config_dir, tables)):
+        names = set(os.listdir(os.path.join(config_dir, tables)))
+        compiled = {
+            name for name in names for suffix in _SUFFIXES if name.removesuffix(suffix) in names - {name}
+        }
+        found |= {f"{tables}/{name}" for name in names - compiled}
+    return found
+
+
+def _is_as_planned(path: str, file: Any) -> bool:  # noqa: ANN401 - smarthost_config.File, loaded by Salt
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid or status.st_gid:
+            return False
+        if stat.S_IMODE(status.st_mode) != file.mode or _read(path) != file.content:
+            return False
+    except OSError:
+        return False
+    return not file.table or _is_compiled(path)
+
+
+def _is_compiled(path: str) -> bool:
+    """Tell whether a table is compiled, into one type only, or is one that Postfix reads as it is."""
+    built = [suffix for suffix in _SUFFIXES if os.path.lexists(path + suffix)]
+    kind = _table_type(os.path.dirname(os.path.dirname(path)))
+    if kind == "texthash":
+        return not built
+    if len(built) != 1 or kind not in ("auto", _SUFFIXES[built[0]]):
+        return False
+    return not __salt__["postmap.stale"](f"{_SUFFIXES[built[0]]}:{path}")
+
+
+def _table_type(config_dir: str) -> str:
+    """Return the type of table that a main.cf names, auto for that of the installed Postfix."""
+    value = _parameters(os.path.join(config_dir, "main.cf")).get("smtp_tls_policy_maps", "")
+    kind = value.partition(":")[0]
+    return "auto" if kind.startswith("$") else kind
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return file.read()
+
+
+def _read_if_there(path: str) -> str:
+    try:
+        return _read(path)
+    except OSError:
+        return ""
+
+
+def _parameters(main_cf: str) -> dict[str, str]:
+    """Return the parameters of a main.cf that the plan wrote: one to a line."""
+    pairs = (
+        line.partition("=")
+        for line in _read_if_there(main_cf).split("\n")
+        if "=" in line and not line.startswith("#")
+    )
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _litter(config_dir: str, tables: str | None) -> list[str]:
+    """Return what an interrupted apply or the hand-made set-up has left, none of which Postfix needs."""
+    left = [name for name in (*_TABLES, _STAGING) if name != tables]
+    left += [name + suffix for name in _REPLACED for suffix in ("", *_SUFFIXES)]
+    return [name for name in left if os.path.lexists(os.path.join(config_dir, name))]
+
+
+def _account_differences(config_dir: str, tables: str | None, files: dict[str, Any]) -> dict[str, list[str]]:
+    """Compare the senders of the running configuration with those of the plan: how each is sent and logs in."""
+
+    def rows(text: str) -> dict[str, str]:
+        return {key: value for key, value in __salt__["smarthost_config.rows"](text).items() if key != "<>"}
+
+    planned = {os.path.basename(path): file.content for path, file in files.items()}
+    old: dict[str, dict[str, str]] = {}
+    new: dict[str, dict[str, str]] = {}
+    for name in ("sender_relay", "saslpass"):
+        new[name] = rows(planned[name])
+        old[name] = rows(_read_if_there(os.path.join(config_dir, tables, name))) if tables else {}
+    before, after = old["sender_relay"], new["sender_relay"]
+    return {
+        "added": sorted({*after} - {*before}),
+        "removed": sorted({*before} - {*after}),
+        "changed": sorted(
+            sender
+            for sender in {*before} & {*after}
+            if any(old[name].get(sender) != new[name].get(sender) for name in old)
+        ),
+    }
+
+
+# -- change -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _lock(config_dir: str) -> Iterator[None]:
+    """Keep a second apply out; the lock is on the directory above, so it leaves no file."""
+    parent = os.path.dirname(config_dir)
+    os.makedirs(parent, mode=0o755, exist_ok=True)
+    descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + _LOCK_TIMEOUT
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                raise CommandExecutionError(
+                    "Another apply is changing the mail configuration of this qube: wait for it and apply again."
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _make_maildirs(paths: list[str], user: pwd.struct_passwd) -> None:
+    for path in paths:
+        os.mkdir(path, 0o700)
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _replace(config_dir: str, old: str | None, new: str, files: dict[str, Any]) -> None:
+    """Build the plan in a staging directory, check it there, and make it live."""
+    os.makedirs(config_dir, mode=0o755, exist_ok=True)
+    _remove(config_dir, new, _STAGING)
+    staging = os.path.join(config_dir, _STAGING)
+    try:
+        _build(staging, files)
+        _preflight(staging, files)
+        _make_live(config_dir, old, new, files)
+    finally:
+        _remove(config_dir, _STAGING)
+    _remove(config_dir, *_litter(config_dir, new))
+
+
+def _build(staging: str, files: dict[str, Any]) -> None:
+    """Write and compile a whole configuration directory that only root may look into."""
+    os.mkdir(staging, 0o700)
+    # What belongs to the installed Postfix, such as the table types that it can load.
+    for pattern in ("dynamicmaps.cf*", "postfix-files*"):
+        for path in glob.glob(f"{RUNNING_CONFIG_DIR}/{pattern}"):
+            copy = shutil.copytree if os.path.isdir(path) else shutil.copy2
+            copy(path, os.path.join(staging, os.path.basename(path)))
+    written = time.time() - _COOL_DOWN
+    for name, file in files.items():
+        path = os.path.join(staging, name)
+        # Others read main.cf, and the user what sorts mail; what they may not read has a mode of its own.
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8", newline="") as stream:
+            stream.write(file.content)
+            stream.flush()
+            os.fchmod(descriptor, file.mode)
+            os.fsync(descriptor)
+        os.utime(path, (written, written))
+    kind = _table_type(staging)
+    for name, file in files.items():
+        if file.table:
+            __salt__["postmap.build"](f"{kind}:{os.path.join(staging, name)}", config_dir=staging)
+
+
+def _preflight(staging: str, files: dict[str, Any]) -> None:
+    """
+    Let Postfix's programs read a configuration before it is live.
+
+    ``postfix check`` passes most broken configurations and postconf(1) exits 0 on them, so each word that these
+    say counts as a failure, and what a table must hold is looked up in it.
+    """
+    for option in ("-n", "-M", "-P"):
+        _must_be_silent(["postconf", "-c", staging, option], staging)
+    kind = _table_type(staging)
+    if kind == "auto":
+        kind = __salt__["postmap.default_type"](config_dir=staging)
+    known = __salt__["postmap.types"](config_dir=staging)
+    _raise(
+        [
+            f"The Postfix of this qube has no tables of the type {needed}: set table_type to another one."
+            for needed in (kind, "regexp", "static", "fail")
+            if needed not in known
+        ]
+    )
+    for name, file in files.items():
+        if file.table:
+            wanted = sorted(__salt__["smarthost_config.rows"](file.content))
+            if (
+                __salt__["postmap.keys"](f"{kind}:{os.path.join(staging, name)}", config_dir=staging)
+                != wanted
+            ):
+                raise CommandExecutionError(f"The table {name} was not compiled as it was written.")
+    if __salt__["postmap.stale"](f"{'auto' if kind == 'texthash' else kind}:{_ALIASES}", config_dir=staging):
+        template = __salt__["pillar.get"]("qubes:template", None) or "this machine"
+        raise CommandExecutionError(
+            f"{_ALIASES} is not compiled: apply postfix_smarthost to {_ascii(str(template))} again."
+        )
+    _must_be_silent(["postfix", "-c", staging, "check"], staging)
+
+
+def _must_be_silent(command: list[str], staging: str) -> None:
+    process = _run(command)
+    if process.stderr.strip() or process.returncode:
+        said = _ascii(process.stderr).replace(f"{staging}/", "") or f"exit code {process.returncode}"
+        raise CommandExecutionError(f"Postfix refuses the configuration, so the old one stays in use: {said}")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    program = _which(command[0])
+    if program is None:
+        raise CommandExecutionError(f"{command[0]} was not found.")
+    return subprocess.run(
+        [program, *command[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+
+
+def _needs_restart(config_dir: str, old: str, files: dict[str, Any]) -> bool:
+    """
+    Tell whether Postfix has to be down while the configuration is switched.
+
+    Until a reload is through, a message already routed could meet the new password table: when a sender moves to
+    another relay, the old relay must not be offered the new password.
+    """
+    planned = {os.path.basename(path): file.content for path, file in files.items()}
+    before = _read_if_there(os.path.join(config_dir, "main.cf")).split("\n")
+    if {line for line in before if line.startswith(_NEED_RESTART)} - {*planned["main.cf"].split("\n")}:
+        return True
+    ways = __salt__["smarthost_config.rows"](_read_if_there(os.path.join(config_dir, old, "sender_relay")))
+    new_ways = __salt__["smarthost_config.rows"](planned["sender_relay"])
+    return any(new_ways.get(sender, way) != way for sender, way in ways.items())
+
+
+def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]) -> None:
+    """Put a staged configuration in place; if Postfix does not run with it, put the old one back."""
+    staging = os.path.join(config_dir, _STAGING)
+    running = _same(RUNNING_CONFIG_DIR, config_dir) and _master_pid(RUNNING_QUEUE_DIR) is not None
+    restart = old is not None and _needs_restart(config_dir, old, files)
+    # The old files stay here until Postfix runs on the new ones.
+    kept = {name: os.path.join(staging, f"{name}.old") for name in ("master.cf", "main.cf")}
+    for name, copy in kept.items():
+        if os.path.lexists(os.path.join(config_dir, name)):
+            shutil.copy2(os.path.join(config_dir, name), copy, follow_symlinks=False)
+    try:
+        if running and restart:
+            _systemctl("stop")
+        _switch(staging, config_dir, new)
+        if running:
+            _systemctl("start" if restart else "reload")
+            _wait_until_running()
+    except BaseException as failure:
+        for name, copy in kept.items():
+            if os.path.lexists(copy):
+                os.replace(copy, os.path.join(config_dir, name))
+            else:
+                _remove(config_dir, name)
+        if running:
+            _systemctl("start" if restart else "reload")
+        _remove(config_dir, new)
+        if isinstance(failure, CommandExecutionError):
+            raise CommandExecutionError(f"{failure} The old configuration is back in use.") from None
+        raise
+
+
+def _switch(staging: str, config_dir: str, tables: str) -> None:
+    """Rename what is staged into place; main.cf, which names the tables, last: with it everything changes."""
+    _sync(os.path.join(staging, tables))
+    for name in (tables, "master.cf", "main.cf"):
+        os.replace(os.path.join(staging, name), os.path.join(config_dir, name))
+        if _which("restorecon") and os.path.exists("/sys/fs/selinux/enforce"):
+            # The labels follow the path under /rw, of which /usr/local is a mount.
+            _run(
+                [
+                    "restorecon",
+                    "-RF",
+                    os.path.join(config_dir, name).replace("/usr/local/", "/rw/usrlocal/", 1),
+                ]
+            )
+        _sync(config_dir)
+
+
+def _systemctl(action: str) -> None:
+    process = _run(["systemctl", action, "postfix"])
+    if process.returncode:
+        raise CommandExecutionError(
+            f"systemctl {action} postfix failed: journalctl -u postfix in the qube says why."
+        )
+
+
+def _sync(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(config_dir: str, *names: str) -> None:
+    for name in names:
+        path = os.path.join(config_dir, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)

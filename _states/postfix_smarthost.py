@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The app qube's side of a mail qube: its configuration is the pillar's, and Postfix runs on it.
+
+The work is done by the execution module of the same name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+
+def configured(name: str, ca_file: str, procmail: str) -> dict[str, Any]:
+    """
+    Make sure that Postfix is configured for the accounts in the pillar key ``postfix_smarthost``.
+
+    name
+        The directory that holds the configuration, an absolute path.
+    ca_file
+        The system's file of CA certificates, an absolute path.
+    procmail
+        The path of procmail(1).
+
+    With ``test=True`` nothing is written; the changes that are predicted are those that would be made, but for
+    what only Postfix itself can refuse. The changes name accounts and files, never a value.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-configured:
+          postfix_smarthost.configured:
+            - name: /usr/local/etc/postfix
+            - ca_file: /etc/ssl/certs/ca-certificates.crt
+            - procmail: /usr/bin/procmail
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
+    try:
+        ret["changes"] = __salt__["postfix_smarthost.configure"](
+            ca_file=ca_file, procmail=procmail, config_dir=name, test=__opts__["test"]
+        )["changes"]
+    except CommandExecutionError as problem:
+        ret["result"] = False
+        ret["comment"] = str(problem)
+        return ret
+    if not ret["changes"]:
+        ret["comment"] = "The configuration is in place."
+    elif __opts__["test"]:
+        ret["result"] = None
+        ret["comment"] = "The configuration would be changed."
+    else:
+        ret["comment"] = "The configuration was changed."
+    return ret
+
+
+def active(name: str, script: str) -> dict[str, Any]:
+    """
+    Make sure that Postfix runs, on the configuration and on the queue that last.
+
+    name
+        The directory that holds the configuration, an absolute path.
+    script
+        The path of the boot script, which is run when Postfix is not active.
+
+    With ``test=True`` the script is not run, and a change is predicted if Postfix is not active.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-active:
+          postfix_smarthost.active:
+            - name: /usr/local/etc/postfix
+            - script: /rw/config/rc.local.d/50-postfix-smarthost.rc
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": "Postfix is active."}
+    if __salt__["postfix_smarthost.active"](config_dir=name):
+        return ret
+    ret["changes"] = {"postfix": "active"}
+    if __opts__["test"]:
+        ret["result"] = None
+        ret["comment"] = "Postfix would be activated."
+        return ret
+    try:
+        __salt__["postfix_smarthost.activate"](script=script)
+    except CommandExecutionError as problem:
+        ret.update(result=False, changes={}, comment=str(problem))
+    else:
+        ret["comment"] = "Postfix was activated."
+    return ret
