@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+{%- from "postfix_smarthost/map.jinja" import mail with context %}
+{#- Not as a salt:// source: with a target on Python 3.13, Salt finds none (saltstack/salt#68421). -#}
+{%- import_text "postfix_smarthost/files/50-postfix-smarthost.rc" as script %}
+---
+include:
+  - postfix_smarthost.appvm.configuration
+
+postfix_smarthost-appvm-boot-script:
+  file.managed:
+    - name: {{ mail.script }}
+    - contents: {{ script | json }}
+    - user: root
+    - group: root
+    - mode: "0755"
+    - makedirs: true
+    - dir_mode: "0755"
+    - show_changes: false
+    - require:
+        - postfix_smarthost: postfix_smarthost-appvm-configuration
+
+postfix_smarthost-appvm-active:
+  postfix_smarthost.active:
+    - name: {{ mail.config_dir }}
+    - script: {{ mail.script }}
+    - require:
+        - file: postfix_smarthost-appvm-boot-script

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# The accounts of one qube, kept below /rw, and Postfix running on them now and at each boot.
+{%- from "postfix_smarthost/map.jinja" import is_dom0 with context %}
+---
+{%- if is_dom0 %}
+postfix_smarthost-appvm-nothing-in-dom0:
+  test.nop
+{%- else %}
+include:
+  - postfix_smarthost.appvm.configuration
+  - postfix_smarthost.appvm.boot
+{%- endif %}

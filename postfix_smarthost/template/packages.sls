@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+{%- from "postfix_smarthost/map.jinja" import mail with context %}
+---
+{%- if grains["os_family"] == "Debian" %}
+# Debian's package then makes no main.cf, without which its unit does not start. Salt's debconf state would
+# need the package debconf-utils.
+postfix_smarthost-template-debconf:
+  cmd.run:
+    - name: "echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections"
+    - unless: >-
+        dpkg-query -W -f '${Status}' postfix 2>/dev/null | grep -q ' installed$' ||
+        debconf-show postfix 2>/dev/null | grep -q 'main_mailer_type: No configuration$'
+    - require_in:
+        - pkg: postfix_smarthost-template-packages
+{%- endif %}
+
+postfix_smarthost-template-packages:
+  pkg.installed:
+    - pkgs: {{ mail.packages | json }}
+    - install_recommends: false
