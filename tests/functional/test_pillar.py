@@ -53,13 +53,15 @@ class Dom0:
 
     def pillar(self, qube: str) -> dict[str, Any]:
         """Return what reaches a qube, by the steps of prepare_salt_config_for_vm in qubessalt/__init__.py."""
-        first = render(self.root, qube)
+        first = render(self.root, qube) | {"qubes": {"type": "app"}}
         opts = salt.config.minion_config(None)
         printed = salt.output.out_format({"local": first}, "yaml", opts)
         pillar = yaml.safe_load(printed.encode().decode())["local"]
         (self._combined / "combined.sls").write_text(yaml.safe_dump(pillar))
         (self._combined / "top.sls").write_text(yaml.safe_dump({"base": {qube: ["combined"]}}))
-        return render(self._combined, qube)
+        arrived = render(self._combined, qube)
+        assert arrived.pop("qubes") == {"type": "app"}
+        return arrived
 
 
 @pytest.fixture
@@ -138,10 +140,16 @@ def test_any_text_arrives_as_it_was_written(lasting_dom0: Dom0, written: list[tu
         "accounts": [{"username": name, "password": password} for name, password in written],
         "settings": dict(written),
     }
-    lasting_dom0.write(yaml.safe_dump({"mail": record}, allow_unicode=True))
+    lasting_dom0.write(yaml.safe_dump({"mail": record}))
     arrived = lasting_dom0.pillar("mail")["postfix_smarthost"]
     assert [(account["username"], decoded(account)) for account in arrived["accounts"]] == written
     assert arrived["settings"] == record["settings"]
+
+
+def test_password_outside_ascii_is_utf8(dom0: Dom0) -> None:
+    dom0.write("mail: {accounts: [{username: Zo\xeb, password: 'p\xe4ss \u20ac'}]}")
+    (account,) = dom0.pillar("mail")["postfix_smarthost"]["accounts"]
+    assert (account["username"], decoded(account)) == ("Zo\xeb", "p\xe4ss \u20ac")
 
 
 @pytest.mark.parametrize("password", ["0123", "true", "null", "1.50", "[a, b]", "{a: b}"])
