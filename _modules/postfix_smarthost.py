@@ -53,7 +53,7 @@ _ALIASES = "/etc/aliases"
 
 
 def configure(
-    ca_file: str, procmail: str, config_dir: str = CONFIG_DIR, test: bool = False
+    ca_file: str, procmail: str, config_dir: str = CONFIG_DIR, prepares: bool = False, test: bool = False
 ) -> dict[str, Any]:
     """
     Make the configuration of Postfix the one that the pillar of this qube asks for.
@@ -69,6 +69,9 @@ def configure(
         The path of procmail(1), needed only when the pillar has ``lists``.
     config_dir
         The directory that holds the configuration.
+    prepares
+        Whether this machine is its own template, as a standalone qube is: with ``test``, what the template side
+        would bring may then still be missing.
     test
         Only tell what would change.
 
@@ -87,7 +90,7 @@ def configure(
     _raise(__salt__["smarthost_accounts.problems"](pillar))
     record = __salt__["smarthost_accounts.normalise"](pillar)
     user = _user(record["user"])
-    _raise(_missing_parts(record, ca_file, procmail))
+    _raise([] if test and prepares else _missing_parts(record, ca_file, procmail))
     facts = _facts(user, ca_file, procmail)
     maildirs = [os.path.join(user.pw_dir, name) for name in __salt__["smarthost_config.maildirs"](record)]
     with contextlib.nullcontext() if test else _lock(config_dir):

@@ -12,7 +12,7 @@ from typing import Any
 from salt.exceptions import CommandExecutionError
 
 
-def configured(name: str, ca_file: str, procmail: str) -> dict[str, Any]:
+def configured(name: str, ca_file: str, procmail: str, prepares: bool = False) -> dict[str, Any]:
     """
     Make sure that Postfix is configured for the accounts in the pillar key ``postfix_smarthost``.
 
@@ -22,6 +22,9 @@ def configured(name: str, ca_file: str, procmail: str) -> dict[str, Any]:
         The system's file of CA certificates, an absolute path.
     procmail
         The path of procmail(1).
+    prepares
+        Whether this machine is its own template, as a standalone qube is: with ``test=True``, what the template
+        side would bring may then still be missing.
 
     With ``test=True`` nothing is written; the changes that are predicted are those that would be made, but for
     what only Postfix itself can refuse. The changes name accounts and files, never a value.
@@ -37,7 +40,7 @@ def configured(name: str, ca_file: str, procmail: str) -> dict[str, Any]:
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
         ret["changes"] = __salt__["postfix_smarthost.configure"](
-            ca_file=ca_file, procmail=procmail, config_dir=name, test=__opts__["test"]
+            ca_file=ca_file, procmail=procmail, config_dir=name, prepares=prepares, test=__opts__["test"]
         )["changes"]
     except CommandExecutionError as problem:
         ret["result"] = False
@@ -85,4 +88,52 @@ def active(name: str, script: str) -> dict[str, Any]:
         ret.update(result=False, changes={}, comment=str(problem))
     else:
         ret["comment"] = "Postfix was activated."
+    return ret
+
+
+def off(name: str, stop: bool = True) -> dict[str, Any]:
+    """
+    Make sure that the service of Postfix is not started at boot, and does not run.
+
+    name
+        The service.
+    stop
+        Whether to stop it if it runs.
+
+    With ``test=True`` nothing is done. When the service is not installed yet, it is taken that a state before this
+    one would install it, and that the package then enables it as Debian's does (Fedora's presets do not).
+    ``service.disabled`` and ``service.dead`` predict wrongly there.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-template-service:
+          postfix_smarthost.off:
+            - name: postfix
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": f"{name} is off."}
+    if __salt__["service.available"](name):
+        enabled = __salt__["service.enabled"](name)
+        running = stop and __salt__["service.status"](name)
+    else:
+        enabled, running = __opts__["test"] and __grains__["os_family"] == "Debian", False
+    if enabled:
+        ret["changes"]["enabled"] = {"old": True, "new": False}
+    if running:
+        ret["changes"]["running"] = {"old": True, "new": False}
+    if not ret["changes"]:
+        return ret
+    if __opts__["test"]:
+        ret.update(result=None, comment=f"{name} would be turned off.")
+        return ret
+    done = (not enabled or __salt__["service.disable"](name)) and (
+        not running or __salt__["service.stop"](name)
+    )
+    if done:
+        ret["comment"] = f"{name} was turned off."
+    else:
+        ret.update(
+            result=False,
+            changes={},
+            comment=f"{name} cannot be turned off: systemctl status {name} says why.",
+        )
     return ret

@@ -12,6 +12,7 @@ postfix_smarthost-appvm-configuration:
     - ca_file: {{ mail.ca_file }}
     - procmail: {{ mail.procmail }}
 {%- if type == "standalone" %}
+    - prepares: true
     - require:
         - sls: postfix_smarthost.template
 {%- endif %}

@@ -5,16 +5,9 @@
 include:
   - postfix_smarthost.template.packages
 
-postfix_smarthost-template-service-disabled:
-  service.disabled:
+postfix_smarthost-template-service:
+  postfix_smarthost.off:
     - name: {{ mail.service }}
+    - stop: {{ type == "template" }}
     - require:
         - pkg: postfix_smarthost-template-packages
-{%- if type == "template" %}
-
-postfix_smarthost-template-service-dead:
-  service.dead:
-    - name: {{ mail.service }}
-    - require:
-        - pkg: postfix_smarthost-template-packages
-{%- endif %}
