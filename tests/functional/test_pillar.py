@@ -291,4 +291,5 @@ def test_broken_file_does_not_stop_other_formulas(dom0: Dom0, salt_call: Callabl
     """Salt refuses to apply any state to a minion whose pillar raised an error."""
     dom0.write(f"{ENTRY}\t")
     done = salt_call("state.single", "test.nop", "name=another")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert "Result: True" in done.stdout
