@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FORMULA and pillar.example, by the programs that read them."""
+"""FORMULA, by the programs that read it."""
 
 import shutil
 import subprocess
@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import salt.pillar
 import yaml
-from saltfactories.utils.functional import Loaders
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMULA = yaml.safe_load((ROOT / "FORMULA").read_text())
@@ -106,13 +104,3 @@ def test_formula_has_what_qubes_asks_for() -> None:
 def test_changelog_knows_the_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert f"## [{FORMULA['version']}]" in changelog
-
-
-def test_pillar_example_is_a_good_pillar(tmp_path: Path, loaders: Loaders) -> None:
-    """As a reader would use it: rendered by Salt, checked by the module that checks each pillar."""
-    (tmp_path / "top.sls").write_text("base: {'*': [example]}\n")
-    shutil.copy(ROOT / "pillar.example", tmp_path / "example.sls")
-    opts = loaders.opts | {"pillar_roots": {"base": [str(tmp_path)]}}
-    pillar = salt.pillar.Pillar(opts, {}, "mail", "base").compile_pillar()
-    assert set(pillar) == {"postfix_smarthost"}
-    assert loaders.modules.smarthost_accounts.problems(pillar["postfix_smarthost"]) == []
