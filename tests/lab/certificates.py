@@ -48,6 +48,19 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
+def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    off = dict.fromkeys(
+        ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
+    )
+    return x509.KeyUsage(
+        digital_signature=not sign_certificates,
+        key_encipherment=False,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        **off,
+    )
+
+
 class Authority:
     """A certificate authority.
 
@@ -62,6 +75,7 @@ class Authority:
         certificate = (
             self._builder(self._name, self._name, self._key, _NOW - _DAY, _NOW + 365 * _DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(sign_certificates=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         #: Its own certificate, PEM.
@@ -83,6 +97,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(end)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
 
     def issue(self, host: str, kind: str = "valid") -> Certificate:
@@ -104,6 +119,12 @@ class Authority:
         certificate = (
             self._builder(_name(named), _name(named) if own else self._name, key, start, end)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(named)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(sign_certificates=False), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key((key if own else self._key).public_key()),
+                critical=False,
+            )
             .sign(key if own else self._key, hashes.SHA256())
         )
         public = key.public_key().public_bytes(

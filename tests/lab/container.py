@@ -410,7 +410,9 @@ class Container:
         """Return what helps to see why something did not happen here."""
         if not self.running:
             return f"{self.name} is not running"
-        return f"--- journal of {self.name}\n" + "\n".join(self.journal().splitlines()[-80:])
+        # What systemd itself does when all goes well is of no interest.
+        lines = [line for line in self.journal().splitlines() if " systemd" not in line or "ailed" in line]
+        return f"--- journal of {self.name}\n" + "\n".join(lines[-60:])
 
 
 def wait_for(

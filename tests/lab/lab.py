@@ -262,6 +262,11 @@ class Lab:
         """
         return self._host(Server, name, certificate, script=script)
 
+    def forget_mail(self) -> None:
+        """Let all mail hosts forget what they got and logged so far."""
+        for host in self.relays.values():
+            host.forget()
+
     def _host(self, kind: type[_Host], name: str, certificate: str = "valid", **options: Any) -> _Host:  # noqa: ANN401
         self.progress(f"starting {name}")
         place = self.place / "machines" / name

@@ -68,6 +68,8 @@ class Applied:
         stdout: what it printed, as JSON.
         stderr: what it printed besides.
         seconds: how long it took.
+        minion: whom it was applied to.
+        skipped: whether qubesctl would say "SKIP (nothing to do)": no top file names the machine.
         executed: with ``trace``, the command lines of all programs that ran in the machine.
 
     """
@@ -77,8 +79,8 @@ class Applied:
     stderr: str
     seconds: float
     minion: str
+    skipped: bool = False
     executed: list[list[str]] = field(default_factory=list)
-    _renderer: list[str] = field(default_factory=list, repr=False)
 
     @cached_property
     def data(self) -> Any:  # noqa: ANN401
@@ -138,7 +140,7 @@ class Applied:
     def printed(self) -> str:
         """What salt-ssh prints where nobody asked it for JSON: its highstate outputter's text."""
         done = subprocess.run(
-            self._renderer,
+            [sys.executable, "-c", _PRINT],
             input=json.dumps({self.minion: self.data}),
             capture_output=True,
             text=True,
@@ -211,7 +213,8 @@ class Qubesctl:
         for path in ("srv/salt/_tops/base", "srv/pillar/_tops/base", "srv/pillar/base", "etc", "ext/pillar"):
             (self.dom0 / path).mkdir(parents=True)
         for root in ("salt", "pillar"):
-            shutil.copy(Path(__file__).with_name("top.sls"), self.srv / root / "top.sls")
+            top = Path(__file__).with_name("top.sls").read_text()
+            (self.srv / root / "top.sls").write_text(top.replace("@ROOT@", f"/srv/{root}"))
         known = self.dom0 / "qubes.json"
         known.write_text("{}")
         (self.dom0 / "ext/pillar/lab_qubes.py").write_text(_EXT_PILLAR.format(path=str(known)))
@@ -387,6 +390,7 @@ class Qubesctl:
             "LANG": "C.UTF-8",
             "TMPDIR": str(temporary or self._lab.place),
             "LAB_QUBES": str(self._qubes),
+            "PYTHONPATH": str(Path(__file__).with_name("site")),
         }
         return subprocess.run(
             self._lab.cgroup.entering(self._srv_bound(srv, [str(program), *words[1:]])),
@@ -414,7 +418,7 @@ class Qubesctl:
         self._write_pillar(machine)
         began = time.monotonic()
         if not sls and not self._dom0_call(machine, "state.show_top"):
-            return Applied(0, "{}", "", 0.0, machine.name, _renderer=self._renderer())
+            return Applied(0, "{}", "", 0.0, machine.name, skipped=True)
         words = ["state.apply", *([what] if sls else []), *(["test=True"] if test else [])]
         record = machine.place / "executed"
         record.unlink(missing_ok=True)
@@ -428,8 +432,7 @@ class Qubesctl:
             done.stderr,
             time.monotonic() - began,
             machine.name,
-            executed(record) if trace else [],
-            self._renderer(),
+            executed=executed(record) if trace else [],
         )
         changed = f"{len(applied.changed)} of {len(applied.states)} states changed"
         self._lab.progress(f"applied {what} to {machine.name}: {changed}, {applied.seconds:.1f} s")
@@ -448,10 +451,6 @@ class Qubesctl:
             raise LabError(
                 f"{machine.name}: {shlex.join(words)} exited with {done.returncode}\n{done.stdout}{done.stderr}"
             ) from error
-
-    @staticmethod
-    def _renderer() -> list[str]:
-        return [sys.executable, "-c", _PRINT]
 
     @staticmethod
     def _started(machine: Machine) -> _Started:

@@ -231,6 +231,7 @@ class MailHost(Container):
         self._kept.chmod(0o777)
         self._mails: dict[str, Mail] = {}
         self._mail_lock = threading.Lock()
+        self._since: str | None = None
         for path, (content, mode) in self.files().items():
             file = place / "upper" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -361,9 +362,17 @@ class MailHost(Container):
                     self._mails[path.name] = Mail(**kept)
             return list(self._mails.values())
 
+    def forget(self) -> None:
+        """Forget all that was received and logged so far."""
+        with self._mail_lock:
+            for path in self._kept.glob("*.json"):
+                path.unlink()
+            self._mails.clear()
+        self._since = f"@{time.time():.6f}"
+
     def log(self) -> str:
         """Return what the host's services logged, over all its starts."""
-        return self.journal()
+        return self.journal(since=self._since)
 
     def connections(self) -> list[str]:
         """Return the addresses of all clients that ever connected, oldest first."""
@@ -447,13 +456,9 @@ submissions inet n      -       n       -       -       smtpd
         else:
             self._users[user] = password
             self._senders |= dict.fromkeys(senders, user)
-        for path, content, mode in (
-            ("/etc/postfix/logins", self._logins_text(), "0644"),
-            ("/etc/dovecot/users", self._users_text(), "0600"),
-        ):
-            self.write(
-                path + ".new", content, mode=mode, owner="root:dovecot" if "dovecot" in path else "root:root"
-            )
+        files = {"/etc/postfix/logins": self._logins_text(), "/etc/dovecot/users": self._users_text()}
+        for path, content in files.items():
+            self.write(path + ".new", content)
             self.run("mv", path + ".new", path)
         self.run("postfix", "reload")
 

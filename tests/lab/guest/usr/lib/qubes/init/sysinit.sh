@@ -20,5 +20,5 @@ done < /run/lab/services
 echo > /run/qubes-service-environment
 
 name=$(cat /run/lab/name)
-echo "$name" > /etc/hostname
+hostname "$name"
 sed -i "s/^\(127\.0\.1\.1[[:space:]]*\).*/\1$name/; s/^\(::1\([[:space:]].*\)*[[:space:]]\).*$/\1$name/" /etc/hosts
