@@ -475,12 +475,14 @@ class _Started:
 
 
 def executed(trace: Path) -> list[list[str]]:
-    """Return the command lines in what strace(1) wrote of execve(2)."""
+    """Return the command lines in what strace(1) wrote of execve(2), from each root shell on."""
     found = []
     for line in trace.read_text(encoding="utf-8", errors="replace").splitlines():
         match = re.match(r'\d+ +execve\("(?:[^"\\]|\\.)*", \[(.*)\], .*= 0$', line)
         if match:
             words = re.findall(r'"((?:[^"\\]|\\.)*)"', match[1])
+            if words[0] == "nsenter" or words[:2] == ["env", "--chdir=/"]:
+                continue
             found.append(
                 [word.encode("latin-1", "replace").decode("unicode_escape", "replace") for word in words]
             )
