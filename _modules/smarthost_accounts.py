@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
+import fnmatch
 import ipaddress
 import re
 from typing import Any
@@ -39,86 +41,203 @@ _TLS_KEYS = ("fingerprint", "mode")
 _LIST_KEYS = ("folder", "list_id")
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.IGNORECASE)
+# Without re.ASCII, re.IGNORECASE takes some letters outside ASCII for these.
+_IGNORE_CASE = re.IGNORECASE | re.ASCII
+_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", _IGNORE_CASE)
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}", _IGNORE_CASE)
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_{|}~-]+"
-_LOCAL_PART = re.compile(rf"(?!-){_ATOM}(?:\.{_ATOM})*", re.IGNORECASE)
+# Not with a leading "-", an option, or "#", a comment in a table.
+_LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z)(?![#-]){_ATOM}(?:\.{_ATOM})*", _IGNORE_CASE)
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
-_LIST_ID = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", re.IGNORECASE)
-_FOLDER_PART = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*")
+_LIST_ID = re.compile(r"(?=.{1,255}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", _IGNORE_CASE)
+_FOLDER_PART = r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
+_FOLDER = re.compile(rf"(?=.{{1,200}}\Z){_FOLDER_PART}(?:/{_FOLDER_PART})*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_SETTING = re.compile(r"[A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _LOCAL_DOMAINS = ("localdomain", "localhost")
+_OWN_FOLDERS = {"cur", "new", "tmp"}
+# Keys that are shown. Others may be a password that slipped there: without a blank, `{password:x}` is a key to YAML.
+_KEY = re.compile(r"[A-Za-z_-]{1,40}")
+_PARAMETER = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
-_ROUTING = "mail leaves only through its account", "use accounts"
-_TLS = "every relay is verified before it sees a password", "use tls in the account"
-_SASL = "a password goes only to its own relay", "use username and password in the account"
-_PRIVACY = "what leaves the qube holds no name of it", "leave it out"
-_LISTENER = "only this qube may hand mail in, and only for its accounts", "use accounts or discard_senders"
-_LOCAL = "local mail goes to the maildir of the user", "use lists or user"
-_LAYOUT = "the formula owns the files and programs of Postfix", "leave it out"
-_TABLES = "the formula chooses the type of its tables", "use table_type"
-_LEAK = "it would copy mail or passwords elsewhere", "leave it out"
-
-# What free-form settings may not touch: a pattern that the whole name must match, why, and what to use instead.
-REFUSED_SETTINGS: tuple[tuple[str, tuple[str, str]], ...] = (
-    (r"(smtp|lmtp)_(tls|use_tls|enforce_tls|starttls|sasl_tls)_?.*", _TLS),
-    (r"tls_.*|tlsproxy_.*|(smtp|smtpd)_per_site.*", _TLS),
-    (r"(smtp|lmtp)_sasl_.*|cyrus_sasl_.*|smtp_sender_dependent_authentication|smtp_cname_.*", _SASL),
-    (r"debug_peer_.*|debugger_.*|.*_bcc(_maps)?|always_bcc|.*_milters|milter_.*|content_filter", _LEAK),
-    (r".*filter|.*(header|body)_checks|.*_reply_filter|.*_dsn_filter|.*_filter_classes", _LEAK),
-    (r".*transport.*|.*relay.*|.*fallback.*|.*nexthop.*|default_delivery_slot.*_transport", _ROUTING),
+# -- settings -------------------------------------------------------------------------------------------------
+# The parameters of main.cf that may be set are named one by one: those that tune sizes, times and limits, or choose
+# between ways that are equally safe. All others are refused, so that neither a parameter of a later Postfix nor a name
+# of one's own for use as $name is a way around the promises. A value has to be of its parameter's type and range:
+# postconf(1) and `postfix check` pass what the daemons then die of.
+#
+# Made by going through all parameters of Postfix 3.7 to 3.11, with the types, minima and maxima of the tables
+# CONFIG_INT_TABLE, CONFIG_TIME_TABLE and so on in src/*/*.c, and postconf(5). A star stands for each transport that
+# may be tuned by itself (master.cf of smarthost_config).
+_TRANSPORTS = ("default", "local", "smtp-implicit", "smtp-starttls")
+_TIME = r"[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,5}h?|[0-9]{1,3}[dw]"
+# What a value must be, the pattern of it, the names.
+_TUNABLE: tuple[tuple[str, str, str], ...] = (
     (
-        r"(smtp|lmtp)_(bind|host_lookup|dns|tcp|proxy|pix|assume|connection_reuse|skip|discard|never|always).*",
-        _ROUTING,
-    ),
-    (r".*canonical.*|.*generic.*|masquerade_.*|sender_.*|empty_address_.*|address_verify.*", _ROUTING),
-    (
-        r"mydestination|virtual_.*|fast_flush_.*|disable_dns_lookups|best_mx.*|append_.*|swap_.*|remote_.*",
-        _ROUTING,
+        "a whole number of bytes, 0 for no limit",
+        r"[0-9]{1,15}",
+        "mailbox_size_limit message_size_limit queue_minfree",
     ),
     (
-        r"allow_(min|percent|untrusted).*|resolve_.*|rewrite_.*|local_header_rewrite_.*|parent_domain_.*",
-        _ROUTING,
+        "a whole number",
+        r"[0-9]{1,9}",
+        "*_destination_concurrency_failed_cohort_limit *_destination_concurrency_limit *_destination_recipient_limit"
+        " *_recipient_limit default_delivery_slot_cost default_delivery_slot_loan default_extra_recipient_limit"
+        " default_minimum_delivery_slots duplicate_filter_limit smtp_connection_reuse_count_limit"
+        " smtp_line_length_limit smtp_mx_address_limit smtp_mx_session_limit smtpd_client_connection_count_limit"
+        " smtpd_client_connection_rate_limit smtpd_client_message_rate_limit smtpd_client_recipient_rate_limit"
+        " tcp_windowsize",
     ),
     (
-        r"inet_interfaces|mynetworks.*|smtpd_.*|postscreen_.*|proxy_.*|master_service_.*|authorized_.*",
-        _LISTENER,
+        "a whole number from 1",
+        r"0*[1-9][0-9]{0,8}",
+        "bounce_size_limit default_process_limit default_recipient_refill_limit deliver_lock_attempts fork_attempts"
+        " header_address_token_limit header_size_limit hopcount_limit initial_destination_concurrency"
+        " local_initial_destination_concurrency smtp-implicit_initial_destination_concurrency"
+        " smtp-starttls_initial_destination_concurrency max_use mime_boundary_length_limit mime_nesting_limit"
+        " qmgr_message_active_limit qmgr_message_recipient_limit qmgr_message_recipient_minimum"
+        " queue_file_attribute_count_limit smtp_min_data_rate smtpd_hard_error_limit smtpd_history_flush_threshold"
+        " smtpd_junk_command_limit smtpd_min_data_rate smtpd_recipient_limit smtpd_recipient_overshoot_limit"
+        " smtpd_soft_error_limit",
     ),
     (
-        r"permit_.*|reject_.*|.*_restrictions|.*_restriction_classes|.*access_maps?.*|local_login_.*",
-        _LISTENER,
+        "a time such as 90s, 30m, 4h or 5d",
+        _TIME,
+        "*_destination_rate_delay *_transport_rate_delay delay_warning_time qmgr_clog_warn_time smtp_connect_timeout"
+        " smtpd_error_sleep_time",
     ),
     (
-        r"myhostname|mydomain|myorigin|mail_name|mail_version|.*helo_name|.*_send_.*|.*_banner|syslog_name",
-        _PRIVACY,
+        "a time such as 90s, 30m, 4h or 5d, and not 0",
+        rf"(?=0*[1-9])(?:{_TIME})",
+        "application_event_drain_time command_time_limit connection_cache_protocol_timeout connection_cache_ttl_limit"
+        " daemon_timeout default_recipient_refill_delay deliver_lock_delay fork_delay ipc_idle ipc_timeout ipc_ttl"
+        " max_idle maximal_backoff_time minimal_backoff_time qmgr_daemon_timeout qmgr_ipc_timeout queue_run_delay"
+        " service_throttle_time smtp_connection_cache_time_limit smtp_connection_reuse_time_limit"
+        " smtp_data_done_timeout smtp_data_init_timeout smtp_data_xfer_timeout smtp_helo_timeout smtp_mail_timeout"
+        " smtp_quit_timeout smtp_rcpt_timeout smtp_rset_timeout smtp_starttls_timeout smtp_xforward_timeout"
+        " smtpd_timeout stale_lock_time transport_retry_time trigger_timeout",
     ),
     (
-        r"alias_.*|home_mailbox|mailbox_(command|transport).*|mail_spool.*|forward_.*|.*_recipient_maps",
-        _LOCAL,
+        "a time of up to 100 days, such as 30d",
+        r"(?:[0-9]{1,2}|100)d?|(?:[0-9]|1[0-4])w|[0-9]{1,3}h",
+        "bounce_queue_lifetime maximal_queue_lifetime",
     ),
     (
-        r"allow_mail_to_.*|default_privs|luser_.*|local_(command|delivery).*|command_.*|.*_export_.*|.*shell.*",
-        _LOCAL,
-    ),
-    (r"prepend_delivered.*|export_environment|import_environment|recipient_delimiter|propagate_.*", _LOCAL),
-    (r"default_database_type|.*_db_type|berkeley_.*|lmdb_.*|.*non_bdb.*|.*_maps", _TABLES),
-    (
-        r".*_(directory|directories|path|program|group|owner|file|files|service_name|service|command|commands)",
-        _LAYOUT,
+        "yes or no",
+        r"yes|no",
+        "biff confirm_delay_cleared disable_mime_output_conversion enable_threaded_bounces helpful_warnings"
+        " respectful_logging smtp_balance_inet_protocols smtp_per_request_deadline smtp_randomize_addresses"
+        " smtp_skip_quit_response smtp_tls_connection_reuse smtputf8_enable soft_bounce strict_7bit_headers"
+        " strict_8bitmime strict_smtputf8",
     ),
     (
-        r"multi_instance.*|alternate_config.*|config_.*|compatibility_level|shlib_.*|meta_.*|enable_.*|maillog_.*",
-        _LAYOUT,
+        "all, ipv4, ipv6 or 'ipv4, ipv6'",
+        r"all|ipv4|ipv6|ipv4, ?ipv6",
+        "inet_protocols",
     ),
     (
-        r"process_.*|process_name|service_name|stress|soft_bounce|notify_classes|.*_notice_recipient|smtputf8_.*",
-        _LAYOUT,
+        "any, ipv4 or ipv6",
+        r"any|ipv4|ipv6",
+        "smtp_address_preference",
     ),
-    (r"undisclosed.*|always_add_missing_headers|message_strip_.*|.*_checks.*", _PRIVACY),
+    (
+        "dns, native or 'native, dns'",
+        r"dns|native|native, ?dns",
+        "smtp_host_lookup",
+    ),
+    (
+        "0, 1 or 2: from 3 on, the log holds what is sent",
+        r"[0-2]",
+        "smtp_tls_loglevel",
+    ),
+    (
+        "medium or high",
+        r"medium|high",
+        "smtp_tls_mandatory_ciphers",
+    ),
+    (
+        "'>=TLSv1.2' or '>=TLSv1.3'",
+        r">=TLSv1\.[23]",
+        "smtp_tls_mandatory_protocols",
+    ),
 )
+TUNABLE: dict[str, tuple[str, str]] = {
+    name.replace("*", transport): (kind, pattern)
+    for kind, pattern, names in _TUNABLE
+    for name in names.split()
+    for transport in _TRANSPORTS
+}
+# Why another one may not be set, what to do, and the names: the first line with a matching pattern of fnmatch(3). It
+# only chooses the words.
+_WHY_NOT: tuple[tuple[str, str, str], ...] = (
+    (
+        "there is no service smtp here",
+        "put smtp-starttls, smtp-implicit or default in place of smtp",
+        "smtp_destination_* smtp_*recipient_limit smtp_recipient_* smtp_delivery_slot_* smtp_initial_*"
+        " smtp_minimum_* smtp_transport_rate_delay",
+    ),
+    (
+        "it would copy mail or passwords elsewhere",
+        "leave it out",
+        "*_bcc *_bcc_maps *_milters *_milter_maps milter_* content_filter *_checks debug* notify_classes"
+        " *_notice_recipient receive_override_* maillog_* *_environment",
+    ),
+    (
+        "each relay is verified before it sees a password",
+        "use tls in the account",
+        "smtp_tls_* smtp_*_tls smtp_*tls_feature_status smtp_tlsrpt_* smtp_requiretls_* tls_* tlsproxy_*"
+        " requiretls_* openssl_path",
+    ),
+    (
+        "a password goes only to its own relay",
+        "use username and password in the account",
+        "smtp_sasl_* *_sender_dependent_authentication smtp_cname_* *cyrus_sasl_*",
+    ),
+    (
+        "only this qube may hand mail in, and only for its accounts",
+        "use accounts or discard_senders",
+        "smtpd_* postscreen_* qmqpd_* inet_interfaces proxy_interfaces mynetworks* authorized_* master_service_*"
+        " permit_* *access_map* *login_sender_maps* *_reject_code *_defer_code *_reject_reason *_tempfail_action"
+        " relay_clientcerts *rbl* anvil_* dnsblog_* disable_vrfy_command reject_code defer_code"
+        " show_user_unknown_* strict_rfc821_* *_access_lookup_key",
+    ),
+    (
+        "what leaves the qube names neither it nor its user",
+        "leave it out",
+        "myhostname mydomain myorigin mail_name mail_version mail_release_date *_helo_name *_send_* *_add_missing_*"
+        " *_header_rewrite_* message_* undisclosed_* header_from_format full_name_* masquerade_*",
+    ),
+    (
+        "local mail goes to the maildir of the user",
+        "use lists or user",
+        "alias_* home_mailbox mailbox_* mail_spool_* forward_* luser_* local_* allow_mail_to_* default_privs"
+        " command_execution_* command_expansion_* execution_* recipient_delimiter propagate_* prepend_* expand_owner_*"
+        " reset_owner_* frozen_* owner_request_* require_home_* strict_mailbox_* sun_mailtool_* *verp_*",
+    ),
+    (
+        "mail leaves only through the account of its sender",
+        "use accounts",
+        "*transport *transport_maps* *transports *relay *relay_* *relayhost* relocated_* virtual_* *fallback*"
+        " *nexthop* *canonical* *generic_maps sender_* address_verify_* empty_address_* append_* swap_* resolve_*"
+        " mydestination *domains double_bounce_* allow_min* allow_percent* allow_untrusted* allow_srv_* ignore_*"
+        " best_mx_* disable_dns_* use_srv_* dns* smtp_bind_* smtp_dns_* smtp_tcp_port known_tcp_ports"
+        " smtp_connection_cache_* smtp_discard_* smtp_pix_* smtp_reply_* smtp_skip_* smtp_never_* smtp_always_*"
+        " smtp_defer_* smtp_quote_* smtp_address_verify_* lmtp_* *_delivery_status_filter",
+    ),
+    (
+        "the formula chooses the type of its tables",
+        "use table_type",
+        "default_database_type *_db_type berkeley_* lmdb_* *non_bdb_* *_maps socketmap_*",
+    ),
+    (
+        "the formula owns the files, programs and services of Postfix",
+        "leave it out",
+        "*_directory *_directories *_path *_program *_group *_owner *_file *_service_name *_service *_commands"
+        " multi_instance_* config_* compatibility_level alternate_* process_* service_name syslog_* stress postlog*"
+        " default_cache_* hash_queue_* enable_* queue_*",
+    ),
+)
+_OTHERWISE = "it is not among the parameters that can be tuned", "leave it out"
 
 
 def problems(record: Any) -> list[str]:  # noqa: ANN401 - a pillar may hold anything
@@ -129,7 +248,7 @@ def problems(record: Any) -> list[str]:  # noqa: ANN401 - a pillar may hold anyt
         The value of the pillar key ``postfix_smarthost``, of any type.
 
     Returns a list of ASCII sentences, empty when the pillar is good. A sentence names the account and the
-    key, never a password.
+    key, never a value.
 
     CLI Example:
 
@@ -166,12 +285,6 @@ def normalise(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a pillar may hol
     return regular
 
 
-def _shown(value: object) -> str:
-    """Return a value that is no secret as printable ASCII in quotes, cut short."""
-    text = ascii(str(value))
-    return text if len(text) <= 64 else text[:60] + "...'"
-
-
 class _Checker:
     """Collect the problems of one record while its regular shape is built."""
 
@@ -189,10 +302,20 @@ class _Checker:
             else:
                 self._add("postfix_smarthost must be a mapping with the key accounts")
             return {}, self.found
+        if "errors" in record:
+            # What dom0's pillar could not read, in sentences of its own.
+            told = record["errors"] if isinstance(record["errors"], list) else []
+            self.found = [_sentence(error) for error in told if isinstance(error, str) and error.strip()] or [
+                "The pillar of this qube could not be read: look at qubes.yaml in dom0."
+            ]
+            return {}, self.found
         self._unknown_keys(record, _RECORD_KEYS, "postfix_smarthost")
         accounts = self._accounts(record.get("accounts"))
         regular = {
-            "accounts": accounts,
+            "accounts": [
+                {key: value for key, value in account.items() if key not in ("default", "where")}
+                for account in accounts
+            ],
             "discard_senders": self._discard_senders(record.get("discard_senders"), accounts),
             "lists": self._lists(record.get("lists")),
             "settings": self._settings(record.get("settings")),
@@ -207,7 +330,8 @@ class _Checker:
     def _unknown_keys(self, mapping: dict, known: tuple[str, ...], where: str) -> None:
         for key in mapping:
             if key not in known:
-                self._add(f"{where} has the unknown key {_shown(key)}: use {', '.join(known)}")
+                which = f" {key}" if isinstance(key, str) and _KEY.fullmatch(key) else ""
+                self._add(f"{where} has an unknown key{which}: use {', '.join(known)}")
 
     def _choice(self, mapping: dict, key: str, choices: tuple[str, ...], default: str, where: str) -> str:
         value = mapping.get(key, default)
@@ -251,8 +375,8 @@ class _Checker:
         if not isinstance(default, bool):
             self._add(f"{where}: default must be true or false")
         senders = [
-            self._address(sender, "senders", where)
-            for sender in self._listing(item.get("senders"), f"{where}: senders")
+            self._address(sender, f"sender {position}", where)
+            for position, sender in enumerate(self._listing(item.get("senders"), f"{where}: senders"), 1)
         ]
         return {
             "address": address,
@@ -269,24 +393,20 @@ class _Checker:
 
     def _address(self, value: object, key: str, where: str) -> str:
         if not isinstance(value, str) or not value:
-            self._add(f"{where}: {key} must hold mail addresses like your.mail@example.com")
+            self._add(f"{where}: {key} must be a mail address like your.mail@example.com")
             return ""
         local, at, domain = value.rpartition("@")
         if at and not local and _DOMAIN.fullmatch(domain):
-            self._add(f"{where}: {key} holds the whole domain {_shown(value)}: list each address by itself")
+            self._add(f"{where}: {key} is a whole domain: list each address by itself under senders")
         elif not value.isascii():
             self._add(
-                f"{where}: {key} holds {_shown(value)}, which is not ASCII: write the domain in its xn-- form;"
-                " a local part outside ASCII cannot be used"
+                f"{where}: {key} is not ASCII: write the domain in its xn-- form; a local part outside ASCII cannot"
+                " be used"
             )
         elif not (_LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and len(value) <= 254):
-            self._add(
-                f"{where}: {key} holds {_shown(value)}, which is not a mail address like your.mail@example.com"
-            )
-        elif domain.lower().rpartition(".")[2] in _LOCAL_DOMAINS:
-            self._add(
-                f"{where}: {key} holds {_shown(value)}, an address inside the qube: give the one at your provider"
-            )
+            self._add(f"{where}: {key} is not a mail address like your.mail@example.com")
+        elif _is_local(domain):
+            self._add(f"{where}: {key} is an address inside the qube: give the one at your provider")
         else:
             return value
         return ""
@@ -299,13 +419,15 @@ class _Checker:
             if fingerprints:
                 return value.lower()
             self._add(
-                f"{where}: relay is the IP address {value}, which no certificate can prove: give the host name,"
-                " or pin the certificate with tls: {fingerprint: [...]}"
+                f"{where}: relay is an IP address, which no certificate can prove: give the host name, or pin the"
+                " certificate with tls: {fingerprint: [...]}"
             )
         elif "[" in value or ":" in value:
-            self._add(f"{where}: relay {_shown(value)} must be a bare host name: the port goes into port")
-        elif not _HOST.fullmatch(value) or len(value) > 253 or value.rpartition(".")[2].isdigit():
-            self._add(f"{where}: relay {_shown(value)} is not a host name")
+            self._add(
+                f"{where}: relay must be a bare host name like mail.example.com: the port goes into port"
+            )
+        elif not _HOST.fullmatch(value):
+            self._add(f"{where}: relay is not a host name like mail.example.com")
         else:
             return value.lower()
         return ""
@@ -347,7 +469,9 @@ class _Checker:
         elif ":" in value:
             self._add(f"{where}: username holds a colon, which Postfix takes for the end of the name")
         elif value != value.strip() or _CONTROL.search(value) or not _is_utf8(value):
-            self._add(f"{where}: username must not begin or end with white space or hold control characters")
+            self._add(
+                f"{where}: username must be UTF-8 without control characters and without white space at its ends"
+            )
         return value
 
     def _password(self, item: dict, where: str) -> str:
@@ -359,24 +483,25 @@ class _Checker:
             )
             self._add(f"{where} {few} or password_base64")
             return ""
-        if "password" in item:
-            key, value = "password", item["password"]
-            if not isinstance(value, str):
-                self._add(f"{where}: password is not text for YAML: put it in quotes")
-                return ""
+        # In the same words for both keys from here on: dom0's pillar turns one into the other.
+        if "password" not in item:
+            value = self._decoded(item["password_base64"], where)
+        elif isinstance(item["password"], str):
+            value = item["password"]
         else:
-            key, value = "password_base64", self._decoded(item["password_base64"], where)
-            if value is None:
-                return ""
+            value = None
+            self._add(f"{where}: password is not text for YAML: put it in quotes")
+        if value is None:
+            return ""
         if value == "":
-            self._add(f"{where}: {key} is empty")
+            self._add(f"{where}: the password is empty")
         elif not _is_utf8(value):
-            self._add(f"{where}: {key} is not UTF-8, which Postfix cannot hold")
+            self._add(f"{where}: the password is not UTF-8, which Postfix cannot hold")
         elif re.search(r"[\n\r\0]", value):
-            self._add(f"{where}: {key} holds a line break or a NUL byte, which Postfix cannot hold")
+            self._add(f"{where}: the password holds a line break or a NUL byte, which Postfix cannot hold")
         elif value[-1] in " \t\v\f":
             self._add(
-                f"{where}: {key} ends with white space, which Postfix cannot hold: change the password at the provider"
+                f"{where}: the password ends with white space, which Postfix cannot hold: change it at the provider"
             )
         return value
 
@@ -384,9 +509,8 @@ class _Checker:
         try:
             if not isinstance(value, str):
                 raise ValueError
-            return base64.b64decode("".join(value.split()), validate=True).decode("utf-8")
-        except UnicodeDecodeError:
-            self._add(f"{where}: password_base64 is not UTF-8 when decoded, which Postfix cannot hold")
+            # What is not UTF-8 stays recognisable, for the sentence on it.
+            return base64.b64decode("".join(value.split()), validate=True).decode("utf-8", "surrogateescape")
         except (ValueError, binascii.Error):
             self._add(f"{where}: password_base64 is not valid base64")
         return None
@@ -394,7 +518,7 @@ class _Checker:
     def _one_default(self, accounts: list[dict[str, Any]]) -> None:
         chosen = [account["where"] for account in accounts if account["default"]]
         if len(chosen) > 1:
-            self._add(f"{' and '.join(chosen)} are both the default: keep default: true in one of them")
+            self._add(f"{' and '.join(chosen)} are each the default: keep default: true in one of them")
 
     def _each_sender_once(self, accounts: list[dict[str, Any]]) -> None:
         seen: dict[str, str] = {}
@@ -410,7 +534,8 @@ class _Checker:
         seen: dict[tuple[str, int], dict[str, Any]] = {}
         for account in accounts:
             first = seen.setdefault((account["relay"], account["port"]), account)
-            if any(first[key] != account[key] for key in ("fingerprints", "tls_mode")):
+            same = first["tls_mode"] == account["tls_mode"]
+            if account["relay"] and not (same and {*first["fingerprints"]} == {*account["fingerprints"]}):
                 self._add(
                     f"{account['where']}: tls differs from {first['where']}, which uses the same relay and port"
                 )
@@ -419,52 +544,56 @@ class _Checker:
 
     def _discard_senders(self, value: object, accounts: list[dict[str, Any]]) -> list[str]:
         own = {sender: account["where"] for account in accounts for sender in account["senders"]}
-        discarded = []
-        for item in self._listing(value, "discard_senders"):
+        discarded: dict[str, int] = {}
+        for number, item in enumerate(self._listing(value, "discard_senders"), 1):
+            where = f"discard_senders: item {number}"
             name = item.lower() if isinstance(item, str) else ""
             local, at, domain = name.rpartition("@")
+            lost = [account for sender, account in own.items() if _is_inside(sender, name)]
             if not _DOMAIN.fullmatch(domain) or (at and not _LOCAL_PART.fullmatch(local)):
+                self._add(f"{where} is neither a domain nor a mail address")
+            elif _is_local(domain):
+                self._add(f"{where} would discard mail from inside the qube: leave it out")
+            elif lost:
                 self._add(
-                    f"discard_senders holds {_shown(item)}, which is neither a domain nor a mail address"
+                    f"{where} would discard the mail of {lost[0]}: leave it out, or name what is below it"
                 )
-                continue
-            lost = [where for sender, where in own.items() if _is_inside(sender, name)]
-            if lost:
-                self._add(f"discard_senders holds {_shown(item)}, which would discard the mail of {lost[0]}")
-            discarded.append(name)
-        for name in sorted({name for name in discarded if discarded.count(name) > 1}):
-            self._add(f"discard_senders holds {_shown(name)} more than once")
-        return discarded
+            elif name in discarded:
+                self._add(f"{where} repeats item {discarded[name]}: keep one")
+            else:
+                discarded[name] = number
+        return list(discarded)
 
     def _lists(self, value: object) -> list[dict[str, str]]:
-        lists: list[dict[str, str]] = []
+        lists: dict[str, tuple[int, str]] = {}
         for number, item in enumerate(self._listing(value, "lists"), 1):
             where = f"List {number}"
             if not isinstance(item, dict):
                 self._add(f"{where} must be a mapping with list_id and folder")
                 continue
             self._unknown_keys(item, _LIST_KEYS, where)
-            list_id, folder = item.get("list_id"), item.get("folder")
+            list_id = item.get("list_id")
             if not isinstance(list_id, str) or not _LIST_ID.fullmatch(list_id):
                 self._add(
                     f"{where}: list_id must be what stands in < > in the List-Id header, as in users.example.com"
                 )
-            elif any(known["list_id"] == list_id.lower() for known in lists):
-                self._add(f"{where}: list_id {list_id} stands already in another list")
-            elif not isinstance(folder, str) or not all(
-                _FOLDER_PART.fullmatch(part) for part in folder.split("/")
-            ):
-                self._add(
-                    f"{where} ({list_id}): folder must be a path below ~/.maildir made of letters, digits, '.', '_',"
-                    " '+' and '-', no part of it beginning with a dot"
-                )
-            elif folder in ("cur", "new", "tmp") or folder.startswith(("cur/", "new/", "tmp/")):
-                self._add(
-                    f"{where} ({list_id}): folder must not be one of the maildir's own cur, new and tmp"
-                )
+            elif list_id.lower() in lists:
+                self._add(f"{where}: list_id stands already in List {lists[list_id.lower()][0]}: keep one")
             else:
-                lists.append({"list_id": list_id.lower(), "folder": folder})
-        return lists
+                lists[list_id.lower()] = number, self._folder(item.get("folder"), where)
+        return [{"list_id": list_id, "folder": folder} for list_id, (_, folder) in lists.items()]
+
+    def _folder(self, value: object, where: str) -> str:
+        if not isinstance(value, str) or not _FOLDER.fullmatch(value):
+            self._add(
+                f"{where}: folder must be a path below ~/.maildir, of up to 200 letters, digits, '.', '_', '+', '-' and"
+                " '/' between its parts, of which none begins with a dot"
+            )
+        elif _OWN_FOLDERS & {*value.split("/")}:
+            self._add(f"{where}: folder must not hold cur, new or tmp, which are a maildir's own")
+        else:
+            return value
+        return ""
 
     def _settings(self, value: object) -> dict[str, str]:
         if value is None:
@@ -474,19 +603,19 @@ class _Checker:
             return {}
         settings: dict[str, str] = {}
         for name, setting in value.items():
-            if not isinstance(name, str) or not _SETTING.fullmatch(name):
-                self._add(f"settings: {_shown(name)} is not the name of a main.cf parameter")
-                continue
-            refusal = refused(name)
-            text = _setting_text(setting)
-            if refusal:
-                self._add(f"settings: {name} cannot be set, because {refusal[0]}: {refusal[1]} instead")
-            elif text is None:
-                self._add(f"settings: {name} must be text, a number, true, false or a list of these")
-            elif not _PRINTABLE.fullmatch(text):
-                self._add(f"settings: {name} must be one line of printable ASCII")
+            if not isinstance(name, str) or not _PARAMETER.fullmatch(name):
+                self._add("settings: a key is not the name of a main.cf parameter")
+            elif why := refused(name):
+                self._add(f"settings: {name} cannot be set: {why[0]}; {why[1]}")
+            elif (text := _setting_text(setting)) is None or not re.fullmatch(TUNABLE[name][1], text):
+                self._add(f"settings: {name} must be {TUNABLE[name][0]}")
             else:
-                settings[name] = text.strip()
+                settings[name] = text
+        # local(8) and virtual(8) die of it.
+        mailbox = int(settings.get("mailbox_size_limit", 0))
+        message = int(settings.get("message_size_limit", 10240000))
+        if mailbox and not 0 < message <= mailbox:
+            self._add("settings: mailbox_size_limit must be 0 or at least message_size_limit")
         return settings
 
     def _user(self, value: object) -> str:
@@ -503,7 +632,7 @@ def refused(setting: str) -> tuple[str, str] | None:
     setting
         The name of the parameter, as in postconf(5).
 
-    Returns None if it may be set, else why not and what to use instead.
+    Returns None if it may be set, else why not and what to do.
 
     CLI Example:
 
@@ -511,26 +640,40 @@ def refused(setting: str) -> tuple[str, str] | None:
 
         salt-call --local smarthost_accounts.refused smtp_tls_security_level
     """
-    return next((why for pattern, why in REFUSED_SETTINGS if re.fullmatch(pattern, setting)), None)
+    if setting in TUNABLE:
+        return None
+    for why, remedy, patterns in _WHY_NOT:
+        if any(fnmatch.fnmatchcase(setting, pattern) for pattern in patterns.split()):
+            return why, remedy
+    close = difflib.get_close_matches(setting, TUNABLE, 1, 0.9)
+    return (_OTHERWISE[0], f"did you mean {close[0]}") if close else _OTHERWISE
 
 
 def _setting_text(value: object) -> str | None:
     """Return a value of ``settings`` as main.cf text, None when it has no such form."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (int, str)):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(item, (int, str)) for item in value):
-        return ", ".join(_setting_text(item) or "" for item in value)
-    return None
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and 0 <= value < 10**15 else None
+
+
+def _sentence(text: str) -> str:
+    """Return what somebody else wrote as one line of ASCII with a full stop."""
+    text = " ".join(text.encode("ascii", "backslashreplace").decode("ascii").split())
+    return text if text.endswith(".") else text + "."
+
+
+def _is_local(domain: str) -> bool:
+    return domain.lower().rpartition(".")[2] in _LOCAL_DOMAINS
 
 
 def _is_ip_address(value: str) -> bool:
     try:
-        ipaddress.ip_address(value)
+        # Whatever follows a "%" would be the zone of an IPv6 address.
+        return bool(ipaddress.ip_address(value)) and "%" not in value
     except ValueError:
         return False
-    return True
 
 
 def _is_utf8(value: str) -> bool:

@@ -12,7 +12,8 @@ procmailrc(5) of Postfix 3.7 to 3.11 and procmail 3.22.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+import typing  # typing.NamedTuple is a function: imported by name, it would be one of this module to Salt
+from typing import Any
 
 # The lookup tables are in one of two directories below $config_directory; main.cf names the one in use.
 TABLES = ("tables-a", "tables-b")
@@ -63,7 +64,7 @@ reports  unix  -  n  n  -  -  virtual
 """
 
 
-class Facts(NamedTuple):
+class Facts(typing.NamedTuple):
     """
     What the plan needs to know of the qube.
 
@@ -85,7 +86,7 @@ class Facts(NamedTuple):
     procmail: str
 
 
-class File(NamedTuple):
+class File(typing.NamedTuple):
     """
     One planned file of the configuration.
 
@@ -330,7 +331,7 @@ def _header_checks(facts: Facts) -> str:
 
 def _procmailrc(lists: list[dict[str, str]]) -> str:
     recipes = (
-        f"\n:0\n* ^List-Id:(.*[^a-z0-9._-])?{_literal(item['list_id'])}([^a-z0-9._-]|$)\n{item['folder']}/\n"
+        f"\n:0\n* ^List-Id:(.*[^a-z0-9._+-])?{_literal(item['list_id'])}([^a-z0-9._+-]|$)\n{item['folder']}/\n"
         for item in lists
     )
     # The recipes of the user come first: what they deliver is not sorted again.
