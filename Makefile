@@ -78,7 +78,7 @@ if [ -n "$$missing" ]; then \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get -qq update; \
 	echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections; \
-	apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
+	said=$$(apt-get -qq install --yes --no-install-recommends $$missing 2>&1) || { echo "$$said" >&2; exit 1; }; \
 fi
 endef
 
