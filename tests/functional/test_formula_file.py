@@ -71,6 +71,7 @@ def test_spm_packs_the_formula_only(tmp_path: Path, spm: Callable[..., str]) -> 
     assert packed == files_below(*(ROOT / name for name in INSTALLED)) | {
         "FORMULA",
         "LICENSE",
+        "README.md",
         "pillar.example",
     }
 
@@ -82,7 +83,7 @@ def test_spm_installs_a_file_root_that_salt_can_use(tmp_path: Path, spm: Callabl
     spm("local", "install", str(package))
     file_root = tmp_path / "srv/salt"
     installed = {str(path.relative_to(file_root)) for path in file_root.rglob("*") if path.is_file()}
-    assert installed == files_below(*(ROOT / name for name in INSTALLED))
+    assert installed == files_below(*(ROOT / name for name in INSTALLED)) | {"postfix_smarthost/README.md"}
     example = tmp_path / "srv/pillar/postfix_smarthost.sls.orig"
     assert example.read_bytes() == (ROOT / "pillar.example").read_bytes()
     assert f"Version: {FORMULA['version']}" in spm("info", "postfix_smarthost")
