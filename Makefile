@@ -58,8 +58,9 @@ lab: apt-lab $(VENV)/installed ## real template, qubes and relays
 soak: apt-lab $(VENV)/installed ## the long runs, which `make test` leaves out
 	@$(PYTEST) -m soak tests/lab
 
-clean: ## remove the virtual environment and the caches, root filesystems included
-	rm -rf --one-file-system $(VENV) .cache .pytest_cache .ruff_cache .hypothesis
+# The lab's root filesystems stay: they are in ~/.cache/postfix_smarthost, for every checkout.
+clean: ## remove the virtual environment and the caches of this checkout
+	rm -rf --one-file-system $(VENV) .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt | apt-lint
