@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""smarthost_config: each promise as it stands in the planned files, and that no text of a pillar adds to them."""
+
+import base64
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from _modules import smarthost_config
+from _modules.smarthost_accounts import normalise
+from tests.malformed import ALICE, BOB, FINGERPRINT
+from tests.postfix_syntax import logical_lines, parameters, rows
+from tests.records import FACTS, fuzz, records
+
+LISTS = [
+    {"list_id": "users.example.com", "folder": "list/users"},
+    {"list_id": "a+b.example", "folder": "b"},
+]
+
+
+def plan(record: dict[str, Any] | None = None, tables: str = "tables-a", **facts: Any) -> dict[str, Any]:  # noqa: ANN401
+    record = {"accounts": [ALICE, BOB]} | (record or {})
+    return smarthost_config.plan(normalise(record), tables, **(FACTS | facts))
+
+
+def main_cf(record: dict[str, Any] | None = None, **facts: Any) -> dict[str, str]:  # noqa: ANN401
+    return dict(parameters(plan(record, **facts)["main.cf"].content))
+
+
+def table(name: str, record: dict[str, Any] | None = None, **facts: Any) -> dict[str, str]:  # noqa: ANN401
+    return dict(rows(plan(record, **facts)[f"tables-a/{name}"].content))
+
+
+def services() -> dict[str, list[str]]:
+    """The services of master.cf: name and type, then what follows."""
+    words = [line.split() for line in logical_lines(plan()["master.cf"].content)]
+    return {f"{name} {kind}": rest for name, kind, *rest in words}
+
+
+# -- routing --------------------------------------------------------------------------------------------------
+
+
+def test_each_sender_has_its_own_relay_and_login() -> None:
+    """Two accounts at one provider, and port 465 beside 587: neither fits into tables by relay."""
+    record = {
+        "accounts": [ALICE | {"senders": ["me@alias.example"]}, ALICE | {"address": "al@example.com"}, BOB]
+    }
+    assert table("sender_relay", record) == {
+        "alice@example.com": "smtp-starttls:[mail.example.com]:587",
+        "me@alias.example": "smtp-starttls:[mail.example.com]:587",
+        "al@example.com": "smtp-starttls:[mail.example.com]:587",
+        "bob@example.org": "smtp-implicit:[smtp.example.org]:465",
+        # A report has no sender: it would be bounced, and lost.
+        "<>": "reports:localhost.localdomain",
+    }
+    record["accounts"][1] |= {"username": "al", "password": "other pass: word"}
+    assert table("saslpass", record) == {
+        "alice@example.com": f"alice@example.com:{ALICE['password']}",
+        "me@alias.example": f"alice@example.com:{ALICE['password']}",
+        "al@example.com": "al:other pass: word",
+        "bob@example.org": f"bob@example.org:{BOB['password']}",
+    }
+
+
+def test_a_sender_without_an_account_is_bounced() -> None:
+    """Without these, Postfix delivers to the recipient's mail exchanger itself."""
+    parameters = main_cf()
+    assert parameters["default_transport"].startswith("error:5.7.1 ")
+    assert parameters["relay_transport"].startswith("error:5.7.1 ")
+    for name in (
+        "relayhost",
+        "transport_maps",
+        "relay_domains",
+        "virtual_alias_maps",
+        "virtual_mailbox_domains",
+    ):
+        assert parameters[name] == "", name
+    assert parameters["sender_dependent_default_transport_maps"].endswith("/sender_relay")
+
+
+def test_no_service_delivers_without_an_account() -> None:
+    running = services()
+    assert [
+        name for name, rest in running.items() if rest[5] in ("smtp", "lmtp", "pipe") and "unix" in name
+    ] == [
+        "smtp-starttls unix",
+        "smtp-implicit unix",
+    ]
+    # The null sender's transport delivers to the user, by no address of the message.
+    assert running["reports unix"][5] == "virtual"
+    assert "virtual_mailbox_maps=static:.maildir/" in running["reports unix"]
+
+
+def test_each_transport_and_service_that_is_named_is_there() -> None:
+    running = services()
+    transports = {value.partition(":")[0] for value in table("sender_relay").values()} | {
+        "error",
+        "local",
+        "virtual",
+    }
+    assert {f"{name} unix" for name in transports - {"virtual"}} <= {*running}
+    for name in (
+        "pickup",
+        "cleanup",
+        "qmgr",
+        "rewrite",
+        "bounce",
+        "defer",
+        "trace",
+        "tlsmgr",
+        "retry",
+        "proxymap",
+    ):
+        assert f"{name} unix" in running
+    # Connection reuse without tlsproxy(8) defers all mail.
+    assert main_cf()["smtp_tls_connection_reuse"] == "yes"
+    assert "tlsproxy unix" in running
+
+
+def test_nothing_is_chrooted() -> None:
+    """In a chroot, the copies of resolv.conf and of the CA certificates go stale."""
+    assert {name for name, rest in services().items() if rest[2] != "n"} == set()
+
+
+def test_local_senders_send_through_the_default_account() -> None:
+    record = {"accounts": [ALICE, BOB | {"default": True}]}
+    assert table("sender_canonical", record) == {
+        "@localhost.localdomain": "bob@example.org",
+        "@localhost": "bob@example.org",
+        "@my-mail": "bob@example.org",
+        "@my-mail.localdomain": "bob@example.org",
+    }
+    # By cleanup(8), before the account is chosen, and not by generic(5) alone, after it.
+    assert main_cf(record)["sender_canonical_maps"].endswith("/sender_canonical")
+
+
+@pytest.mark.parametrize("hostname", ["", "mail.example.com"])
+def test_a_host_name_with_dots_is_nobody_s_local_domain(hostname: str) -> None:
+    assert [*table("sender_canonical", hostname=hostname)] == ["@localhost.localdomain", "@localhost"]
+    assert "example" not in main_cf(hostname=hostname)["mydestination"]
+
+
+# -- passwords ------------------------------------------------------------------------------------------------
+
+
+def test_a_password_is_sent_only_over_verified_tls() -> None:
+    parameters = main_cf()
+    assert parameters["smtp_tls_security_level"] == "secure"
+    assert parameters["smtp_tls_secure_cert_match"] == "nexthop"
+    assert parameters["smtp_tls_CAfile"] == FACTS["ca_file"]
+    assert parameters["smtp_tls_mandatory_protocols"] == ">=TLSv1.2"
+    assert parameters["smtp_sasl_security_options"] == "noanonymous, noplaintext"
+    assert parameters["smtp_sasl_tls_security_options"] == "noanonymous"
+    options = services()["smtp-implicit unix"]
+    assert "smtp_tls_wrappermode=yes" in options
+    assert not [word for word in (*options, *services()["smtp-starttls unix"]) if "security_level" in word]
+
+
+def test_a_password_is_looked_up_by_sender_and_never_missing() -> None:
+    """A sender without a row would be submitted without AUTH: the backstop defers it instead."""
+    parameters = main_cf()
+    assert parameters["smtp_sender_dependent_authentication"] == "yes"
+    assert re.fullmatch(r"\S+/saslpass, fail:no_password", parameters["smtp_sasl_password_maps"])
+
+
+def test_a_pinned_relay_is_known_by_its_fingerprints_only() -> None:
+    other = FINGERPRINT.replace("AB", "CD")
+    record = {
+        "accounts": [ALICE | {"relay": "2001:db8::1", "tls": {"fingerprint": [FINGERPRINT, other]}}, BOB]
+    }
+    assert table("tls_policy", record) == {
+        "[2001:db8::1]:587": f"fingerprint match={FINGERPRINT}|{other}",
+    }
+    assert main_cf(record)["smtp_tls_fingerprint_digest"] == "sha256"
+
+
+def test_only_tables_hold_secrets_and_only_root_reads_them() -> None:
+    files = plan({"lists": LISTS})
+    for name, file in files.items():
+        assert (file.mode == 0o600) is file.table, name
+        assert (ALICE["password"] in file.content) is name.endswith("/saslpass"), name
+    assert files["main.cf"].mode == files["master.cf"].mode == 0o644
+    assert {name for name, file in files.items() if file.table} == {
+        f"tables-a/{name}"
+        for name in ("sender_relay", "saslpass", "sender_canonical", "sender_access", "tls_policy")
+    }
+
+
+# -- who may hand mail in -------------------------------------------------------------------------------------
+
+
+def test_only_this_qube_hands_mail_in_and_only_for_its_accounts() -> None:
+    record = {"discard_senders": ["spam.example", "junk@example.net"]}
+    parameters = main_cf(record)
+    assert parameters["inet_interfaces"] == "loopback-only"
+    for name in ("authorized_submit_users", "authorized_mailq_users", "authorized_flush_users"):
+        assert parameters[name] == "root, user"
+    assert re.fullmatch(
+        r"check_sender_access \S+/sender_access, reject_unauth_destination",
+        parameters["smtpd_relay_restrictions"],
+    )
+    assert table("sender_access", record) == {
+        "alice@example.com": "OK",
+        "bob@example.org": "OK",
+        "localhost.localdomain": "OK",
+        "localhost": "OK",
+        "my-mail": "OK",
+        "my-mail.localdomain": "OK",
+        "spam.example": "DISCARD",
+        "junk@example.net": "DISCARD",
+    }
+
+
+# -- privacy --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_is_sent_names_the_qube_or_its_user() -> None:
+    parameters = main_cf()
+    assert parameters["myhostname"] == "localhost.localdomain"
+    assert parameters["smtp_helo_name"] == "[127.0.0.1]"
+    assert parameters["smtpd_banner"] == "$myhostname ESMTP"
+    assert parameters["smtp_generic_maps"].endswith("/sender_canonical")
+    named = {name for name, value in parameters.items() if "my-mail" in value.lower()}
+    assert named == {"mydestination"}
+
+
+# -- local mail -----------------------------------------------------------------------------------------------
+
+
+def test_local_mail_goes_to_the_maildir() -> None:
+    parameters = main_cf()
+    assert parameters["home_mailbox"] == ".maildir/"
+    assert parameters["mailbox_command"] == ""
+    assert "tables-a/procmailrc" not in plan()
+    options = services()["reports unix"]
+    for name in ("reports_uid", "reports_gid", "reports_home"):
+        assert any(f"${name}" in option for option in options)
+    assert (parameters["reports_uid"], parameters["reports_gid"], parameters["reports_home"]) == (
+        "1000",
+        "1001",
+        "/home/user",
+    )
+
+
+def test_lists_are_sorted_by_procmail() -> None:
+    files = plan({"lists": LISTS}, tables="tables-b")
+    command = dict(parameters(files["main.cf"].content))["mailbox_command"]
+    assert command == '/usr/bin/procmail -t -a "$EXTENSION" /etc/postfix/tables-b/procmailrc'
+    lines = files["tables-b/procmailrc"].content.split("\n")
+    # What cannot be sorted stays in the maildir: without ORGMAIL it would go to a spool that is lost at shutdown.
+    assert lines[1:6] == [
+        "SHELL=/bin/sh",
+        "MAILDIR=$HOME/.maildir",
+        "ORGMAIL=$MAILDIR/",
+        "DEFAULT=$MAILDIR/",
+        "INCLUDERC=$HOME/.procmailrc",
+    ]
+    # A folder that ends in a slash is a maildir.
+    assert [line for line in lines if line.endswith("/") and "=" not in line] == ["list/users/", "b/"]
+
+
+def sorted_into(header: str) -> str | None:
+    """The folder of the first recipe that matches, as procmail: extended expressions, not case sensitive."""
+    lines = plan({"lists": LISTS})["tables-a/procmailrc"].content.split("\n")
+    for number, line in enumerate(lines):
+        if line.startswith("* ") and re.search(line[2:], header, re.IGNORECASE | re.MULTILINE):
+            return lines[number + 1]
+    return None
+
+
+@pytest.mark.parametrize(
+    ("header", "folder"),
+    [
+        ("List-Id: <users.example.com>", "list/users/"),
+        ("list-id: Users of it <Users.Example.com>", "list/users/"),
+        ("List-Id: users.example.com", "list/users/"),
+        ("List-Id: <qubes-users.example.com>", None),
+        ("List-Id: <x.users.example.com>", None),
+        ("List-Id: <x+users.example.com>", None),
+        ("List-Id: <users.example.com.au>", None),
+        ("List-Id: <usersxexample.com>", None),
+        ("X-List-Id: <users.example.com>", None),
+        ("List-Id: <a+b.example>", "b/"),
+        ("List-Id: <aab.example>", None),
+    ],
+)
+def test_a_list_is_known_by_its_whole_identifier(header: str, folder: str | None) -> None:
+    assert sorted_into(header) == folder
+
+
+def test_folders_that_procmail_needs() -> None:
+    record = {"lists": [*LISTS, {"list_id": "c", "folder": "x/y/z"}, {"list_id": "d", "folder": "list/d"}]}
+    regular = normalise({"accounts": [ALICE]} | record)
+    assert smarthost_config.maildirs(regular) == [".maildir", ".maildir/list", ".maildir/x", ".maildir/x/y"]
+    assert smarthost_config.maildirs(normalise({"accounts": [ALICE]})) == [".maildir"]
+
+
+# -- the queue ------------------------------------------------------------------------------------------------
+
+
+def test_a_qube_that_was_off_for_weeks_does_not_bounce_its_queue() -> None:
+    parameters = main_cf()
+    assert (parameters["maximal_queue_lifetime"], parameters["bounce_queue_lifetime"]) == ("30d", "30d")
+    assert (parameters["queue_run_delay"], parameters["minimal_backoff_time"]) == ("60s", "60s")
+    assert parameters["enable_long_queue_ids"] == "yes"
+
+
+# -- settings and tables --------------------------------------------------------------------------------------
+
+
+def test_settings_take_the_place_of_what_the_plan_says() -> None:
+    settings = {"maximal_queue_lifetime": "10d", "message_size_limit": 50000000}
+    found = parameters(plan({"settings": settings})["main.cf"].content)
+    assert len(found) == len(dict(found))
+    assert dict(found) == main_cf() | {"maximal_queue_lifetime": "10d", "message_size_limit": "50000000"}
+
+
+@pytest.mark.parametrize(
+    ("table_type", "written", "aliases"),
+    [
+        ("auto", "${default_database_type}", "${default_database_type}"),
+        ("hash", "hash", "hash"),
+        ("lmdb", "lmdb", "lmdb"),
+        # postalias(1) cannot make it.
+        ("texthash", "texthash", "${default_database_type}"),
+    ],
+)
+def test_the_type_of_tables(table_type: str, written: str, aliases: str) -> None:
+    found = main_cf({"table_type": table_type})
+    for name, value in found.items():
+        for kind in re.findall(r"(\S+):\$\{config_directory\}/tables-a/", value):
+            assert kind == ("regexp" if name == "smtp_header_checks" else written), name
+    assert found["alias_maps"] == f"{aliases}:/etc/aliases"
+    assert found["alias_database"] == "$alias_maps"
+
+
+def test_every_table_that_is_named_is_planned() -> None:
+    for tables in smarthost_config.TABLES:
+        files = plan({"lists": LISTS}, tables=tables)
+        content = files["main.cf"].content
+        named = set(re.findall(r"(?:\$\{config_directory\}|/etc/postfix)/(\S+?)[,\n]", content))
+        assert named == {*files} - {"main.cf", "master.cf"}
+
+
+def test_a_table_can_be_empty_but_is_there() -> None:
+    assert table("tls_policy") == {}
+
+
+# -- nothing is injected --------------------------------------------------------------------------------------
+
+
+@given(records)
+@fuzz
+def test_nothing_that_was_not_meant(record: dict[str, Any]) -> None:
+    """Whatever the texts of a pillar hold: each file, read as its program reads it, has the rows that were meant."""
+    regular = normalise(record)
+    files = smarthost_config.plan(regular, "tables-b", **FACTS)
+    meant = expected_rows(record)
+    for name, wanted in meant.items():
+        found = rows(files[f"tables-b/{name}"].content)
+        assert found == list(wanted.items()), name
+        assert smarthost_config.rows(files[f"tables-b/{name}"].content) == wanted, name
+
+    # Of all texts of the pillar, main.cf holds user, table_type and settings.
+    plain = {"accounts": [ALICE], "lists": LISTS if record["lists"] else []}
+    plain |= {key: record[key] for key in ("table_type", "user")}
+    expected = dict(
+        parameters(smarthost_config.plan(normalise(plain), "tables-b", **FACTS)["main.cf"].content)
+    )
+    expected |= regular["settings"]
+    found = parameters(files["main.cf"].content)
+    assert sorted(found) == sorted(expected.items())
+    lines = [line for line in files["main.cf"].content.split("\n") if line and line[0] != "#"]
+    assert len(lines) == len(found)
+
+    assert files["master.cf"] == plan()["master.cf"]
+    assert files["tables-b/smtp_header_checks"] == plan()["tables-a/smtp_header_checks"]
+    assert ("tables-b/procmailrc" in files) is bool(record["lists"])
+    if record["lists"]:
+        head, *recipes = files["tables-b/procmailrc"].content.split("\n:0\n")
+        assert head.count("\n") == 6
+        assert len(recipes) == len(record["lists"])
+        for recipe, item in zip(recipes, record["lists"], strict=True):
+            condition, folder, end = recipe.split("\n")
+            assert re.fullmatch(r"\* \^List-Id:\S+", condition)
+            assert re.search(condition[2:], f"List-Id: x <{item['list_id']}>", re.IGNORECASE)
+            assert (folder, end) == (f"{item['folder']}/", "")
+
+
+def expected_rows(record: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """The rows of each table, from the pillar as it was written."""
+    local = ["localhost.localdomain", "localhost", "my-mail", "my-mail.localdomain"]
+    accounts = sorted(record["accounts"], key=lambda account: not account.get("default"))
+    relay, login, policy = {}, {}, {}
+    for account in accounts:
+        port = account.get("port", 587)
+        tls = account.get("tls", {})
+        mode = tls.get("mode", "implicit" if port == 465 else "starttls")
+        nexthop = f"[{account['relay'].lower()}]:{port}"
+        password = account.get("password")
+        if password is None:
+            password = base64.b64decode(account["password_base64"]).decode()
+        for sender in [account["address"], *account.get("senders", [])]:
+            relay[sender.lower()] = f"smtp-{mode}:{nexthop}"
+            login[sender.lower()] = f"{account.get('username', account['address'])}:{password}"
+        if "fingerprint" in tls:
+            policy[nexthop] = f"fingerprint match={'|'.join(tls['fingerprint']).upper()}"
+    return {
+        "sender_relay": relay | {"<>": "reports:localhost.localdomain"},
+        "saslpass": login,
+        "sender_canonical": {f"@{domain}": accounts[0]["address"] for domain in local},
+        "sender_access": dict.fromkeys([*relay, *local], "OK")
+        | dict.fromkeys([name.lower() for name in record["discard_senders"]], "DISCARD"),
+        "tls_policy": policy,
+    }
