@@ -2,17 +2,21 @@
 """
 Read and change aliases(5), the file that postalias(1) compiles.
 
-Source: aliases(5): a name, a colon and a value; a line that begins with white space goes on with the one before;
-names are not case sensitive.
+Source: aliases(5): a name, a colon and a value; a line that begins with white space goes on with the one before, also
+across comments and blank lines; names are not case sensitive.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 import tempfile
 
-_ENTRY = r"^{name}[ \t]*:(?P<value>.*(?:\n[ \t]+\S.*)*)$"
+from salt.exceptions import CommandExecutionError
+
+_ENTRY = re.compile(r"""[^\s:@#"][^\s:@"]*: \S.*""")
 
 
 def get(name: str, path: str = "/etc/aliases") -> str | None:
@@ -24,14 +28,17 @@ def get(name: str, path: str = "/etc/aliases") -> str | None:
     path
         The file of aliases.
 
+    Raises CommandExecutionError when the file cannot be read; that it is missing is no error.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt-call --local postalias.get root
     """
-    entry = _entry(name).search(_read(path))
-    return None if entry is None else " ".join(entry["value"].split())
+    lines = _lines(path)
+    entry = _entry(name, lines)
+    return " ".join("".join(lines[number] for number in entry).partition(":")[2].split()) if entry else None
 
 
 def put(name: str, value: str, path: str = "/etc/aliases") -> bool:
@@ -47,36 +54,78 @@ def put(name: str, value: str, path: str = "/etc/aliases") -> bool:
 
     Returns whether the file was changed. It is not compiled: see ``postmap.build`` with ``alias=True``.
 
+    Raises CommandExecutionError when that is no alias, or when the file cannot be written.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt-call --local postalias.put root user
     """
+    if not _ENTRY.fullmatch(f"{name}: {value}"):
+        raise CommandExecutionError(
+            "An alias needs a local name without white space, and a value in one line."
+        )
     if get(name, path) == value:
         return False
-    before = _read(path)
-    line = f"{name}: {value}"
-    after, count = _entry(name).subn(lambda _: line, before, count=1)
-    if not count:
-        after = before + ("" if before.endswith("\n") or not before else "\n") + line + "\n"
-    mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
-    with tempfile.NamedTemporaryFile(
-        "w", dir=os.path.dirname(path), delete=False, encoding="utf-8", newline=""
-    ) as new:
-        new.write(after)
-        os.fchmod(new.fileno(), mode)
-    os.replace(new.name, path)
+    lines = _lines(path)
+    entry = _entry(name, lines)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    if entry:
+        lines[entry[0]] = f"{name}: {value}\n"
+    else:
+        lines.append(f"{name}: {value}\n")
+    _write(path, "".join(line for number, line in enumerate(lines) if number not in entry[1:]))
     return True
 
 
-def _entry(name: str) -> re.Pattern[str]:
-    return re.compile(_ENTRY.format(name=re.escape(name)), re.IGNORECASE | re.MULTILINE)
-
-
-def _read(path: str) -> str:
+def _lines(path: str) -> list[str]:
+    """Return the lines of a file with their ends, none if there is no file."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            return file.readlines()
     except FileNotFoundError:
-        return ""
+        return []
+    except OSError as problem:
+        raise CommandExecutionError(f"{path} cannot be read: {problem.strerror}.") from None
+
+
+def _entry(name: str, lines: list[str]) -> list[int]:
+    """Return the numbers of the lines that make up an alias, none if there is no such alias."""
+    entries: list[list[int]] = []
+    for number, line in enumerate(lines):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if line[0].isspace() and entries:
+            entries[-1].append(number)
+        else:
+            entries.append([number])
+    names = (lines[entry[0]].partition(":")[0].strip().strip('"').lower() for entry in entries)
+    return next((entry for entry, known in zip(entries, names, strict=True) if known == name.lower()), [])
+
+
+def _write(path: str, content: str) -> None:
+    """Replace a file whole; owner, mode and SELinux label stay."""
+    path = os.path.realpath(path)
+    written = None
+    try:
+        descriptor, written = tempfile.mkstemp(dir=os.path.dirname(path))
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, 0o644)
+            if os.path.exists(path):
+                before = os.stat(path)
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+                shutil.copystat(path, written)
+                os.utime(written)
+            os.fsync(descriptor)
+        os.replace(written, path)
+        written = None
+    except OSError as problem:
+        raise CommandExecutionError(f"{path} cannot be written: {problem.strerror}.") from None
+    finally:
+        if written:
+            with contextlib.suppress(OSError):
+                os.unlink(written)

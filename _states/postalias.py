@@ -40,7 +40,7 @@ def present(name: str, target: str, path: str = "/etc/aliases") -> dict[str, Any
         before = __salt__["postalias.get"](name, path)
         if before != target:
             ret["changes"][name] = {"old": before, "new": target}
-        if before != target or __salt__["postmap.stale"](f"auto:{path}"):
+        if before != target or _is_stale(path):
             ret["changes"]["compiled"] = path
         if not ret["changes"]:
             return ret
@@ -48,9 +48,24 @@ def present(name: str, target: str, path: str = "/etc/aliases") -> dict[str, Any
             ret.update(result=None, comment=f"{path} would be changed or compiled.")
             return ret
         __salt__["postalias.put"](name, target, path)
-        __salt__["postmap.build"](f"auto:{path}", alias=True)
     except CommandExecutionError as problem:
         ret.update(result=False, changes={}, comment=str(problem))
+        return ret
+    try:
+        __salt__["postmap.build"](f"auto:{path}", alias=True)
+    except CommandExecutionError as problem:
+        # The alias is in the file all the same.
+        del ret["changes"]["compiled"]
+        ret.update(result=False, comment=str(problem))
     else:
         ret["comment"] = f"{path} was changed or compiled."
     return ret
+
+
+def _is_stale(path: str) -> bool:
+    try:
+        return __salt__["postmap.stale"](f"auto:{path}")
+    except CommandExecutionError:
+        if __opts__["test"]:
+            return True
+        raise
