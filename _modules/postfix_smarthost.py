@@ -18,6 +18,7 @@ import glob
 import os
 import pwd
 import shutil
+import smtplib
 import socket
 import stat
 import subprocess
@@ -35,6 +36,8 @@ BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
 
 _TABLES = ("tables-a", "tables-b")
 _STAGING = "staging"
+# In the order in which they are renamed into place: main.cf, which names the tables, last.
+_TOP_FILES = ("submit-policy", "master.cf", "main.cf")
 _SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
 _SASL_PLUGINS = (
     "/usr/lib/*/sasl2/libplain.so*",
@@ -53,7 +56,12 @@ _ALIASES = "/etc/aliases"
 
 
 def configure(
-    ca_file: str, procmail: str, config_dir: str = CONFIG_DIR, prepares: bool = False, test: bool = False
+    ca_file: str,
+    procmail: str,
+    submit_policy: str,
+    config_dir: str = CONFIG_DIR,
+    prepares: bool = False,
+    test: bool = False,
 ) -> dict[str, Any]:
     """
     Make the configuration of Postfix the one that the pillar of this qube asks for.
@@ -67,6 +75,8 @@ def configure(
         The system's file of CA certificates, an absolute path.
     procmail
         The path of procmail(1), needed only when the pillar has ``lists``.
+    submit_policy
+        The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
     config_dir
         The directory that holds the configuration.
     prepares
@@ -84,16 +94,25 @@ def configure(
 
     .. code-block:: bash
 
-        salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt /usr/bin/procmail test=True
+        salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt \
+            /usr/bin/procmail "$(cat /etc/postfix/submit-policy)" test=True
     """
     pillar = __salt__["pillar.get"]("postfix_smarthost", None)
     _raise(__salt__["smarthost_accounts.problems"](pillar))
     record = __salt__["smarthost_accounts.normalise"](pillar)
     user = _user(record["user"])
     _raise([] if test and prepares else _missing_parts(record, ca_file, procmail))
-    facts = _facts(user, ca_file, procmail)
+    facts = {
+        "hostname": socket.gethostname(),
+        "uid": user.pw_uid,
+        "gid": user.pw_gid,
+        "home": user.pw_dir,
+        "ca_file": ca_file,
+        "procmail": procmail,
+        "submit_policy": submit_policy,
+    }
     maildirs = [os.path.join(user.pw_dir, name) for name in __salt__["smarthost_config.maildirs"](record)]
-    with contextlib.nullcontext() if test else _lock(config_dir):
+    with _told_in_a_sentence(), contextlib.nullcontext() if test else _lock(config_dir):
         old = _tables_in_use(config_dir)
         changes = _differences(
             config_dir, old, __salt__["smarthost_config.plan"](record, old or _TABLES[0], **facts)
@@ -105,7 +124,8 @@ def configure(
             _make_maildirs(missing, user)
             if "files" in changes:
                 new = _TABLES[old == _TABLES[0]]
-                _replace(config_dir, old, new, __salt__["smarthost_config.plan"](record, new, **facts))
+                plan = __salt__["smarthost_config.plan"](record, new, **facts)
+                _replace(config_dir, old, new, plan, record["user"])
     return {"changes": changes}
 
 
@@ -152,6 +172,18 @@ def activate(script: str = BOOT_SCRIPT) -> None:
     _wait_until_running()
 
 
+@contextlib.contextmanager
+def _told_in_a_sentence() -> Iterator[None]:
+    """Turn a full disk and the like into a sentence; what was done by then is undone where it happened."""
+    try:
+        yield
+    except OSError as problem:
+        where = f" ({problem.filename})" if isinstance(problem.filename, str) else ""
+        raise CommandExecutionError(
+            f"The configuration cannot be written, so the old one stays in use: {problem.strerror}{_ascii(where)}."
+        ) from None
+
+
 # -- what the qube is ---------------------------------------------------------------------------------------
 
 
@@ -171,17 +203,6 @@ def _user(name: str) -> pwd.struct_passwd:
         raise CommandExecutionError(
             f"There is no local user {name} to read the mail: name one in postfix_smarthost:user."
         ) from None
-
-
-def _facts(user: pwd.struct_passwd, ca_file: str, procmail: str) -> dict[str, Any]:
-    return {
-        "hostname": socket.gethostname(),
-        "uid": user.pw_uid,
-        "gid": user.pw_gid,
-        "home": user.pw_dir,
-        "ca_file": ca_file,
-        "procmail": procmail,
-    }
 
 
 def _missing_parts(record: dict[str, Any], ca_file: str, procmail: str) -> list[str]:
@@ -281,7 +302,7 @@ def _tables_in_use(config_dir: str) -> str | None:
 
 def _sources(config_dir: str, tables: str | None) -> set[str]:
     """Return the paths of the files there are, without the tables that were compiled from one of them."""
-    found = {name for name in ("main.cf", "master.cf") if os.path.lexists(os.path.join(config_dir, name))}
+    found = {name for name in _TOP_FILES if os.path.lexists(os.path.join(config_dir, name))}
     if tables is not None and os.path.isdir(os.path.join(config_dir, tables)):
         names = set(os.listdir(os.path.join(config_dir, tables)))
         compiled = {
@@ -410,7 +431,7 @@ def _make_maildirs(paths: list[str], user: pwd.struct_passwd) -> None:
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def _replace(config_dir: str, old: str | None, new: str, files: dict[str, Any]) -> None:
+def _replace(config_dir: str, old: str | None, new: str, files: dict[str, Any], user: str) -> None:
     """Build the plan in a staging directory, check it there, and make it live."""
     os.makedirs(config_dir, mode=0o755, exist_ok=True)
     _remove(config_dir, new, _STAGING)
@@ -418,7 +439,7 @@ def _replace(config_dir: str, old: str | None, new: str, files: dict[str, Any]) 
     try:
         _build(staging, files)
         _preflight(staging, files)
-        _make_live(config_dir, old, new, files)
+        _make_live(config_dir, old, new, files, user)
     finally:
         _remove(config_dir, _STAGING)
     _remove(config_dir, *_litter(config_dir, new))
@@ -524,13 +545,13 @@ def _needs_restart(config_dir: str, old: str, files: dict[str, Any]) -> bool:
     return any(new_ways.get(sender, way) != way for sender, way in ways.items())
 
 
-def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]) -> None:
+def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any], user: str) -> None:
     """Put a staged configuration in place; if Postfix does not run with it, put the old one back."""
     staging = os.path.join(config_dir, _STAGING)
     running = _same(RUNNING_CONFIG_DIR, config_dir) and _master_pid(RUNNING_QUEUE_DIR) is not None
     restart = old is not None and _needs_restart(config_dir, old, files)
     # The old files stay here until Postfix runs on the new ones.
-    kept = {name: os.path.join(staging, f"{name}.old") for name in ("master.cf", "main.cf")}
+    kept = {name: os.path.join(staging, f"{name}.old") for name in _TOP_FILES}
     for name, copy in kept.items():
         if os.path.lexists(os.path.join(config_dir, name)):
             shutil.copy2(os.path.join(config_dir, name), copy, follow_symlinks=False)
@@ -541,6 +562,7 @@ def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]
         if running:
             _systemctl("start" if restart else "reload")
             _wait_until_running()
+            _must_take_mail(user)
     except BaseException as failure:
         for name, copy in kept.items():
             if os.path.lexists(copy):
@@ -558,7 +580,7 @@ def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]
 def _switch(staging: str, config_dir: str, tables: str) -> None:
     """Rename what is staged into place; main.cf, which names the tables, last: with it everything changes."""
     _sync(os.path.join(staging, tables))
-    for name in (tables, "master.cf", "main.cf"):
+    for name in (tables, *_TOP_FILES):
         os.replace(os.path.join(staging, name), os.path.join(config_dir, name))
         if _which("restorecon") and os.path.exists("/sys/fs/selinux/enforce"):
             # The labels follow the path under /rw, of which /usr/local is a mount.
@@ -570,6 +592,27 @@ def _switch(staging: str, config_dir: str, tables: str) -> None:
                 ]
             )
         _sync(config_dir)
+
+
+def _must_take_mail(user: str) -> None:
+    """
+    Begin to hand in a message for the local user, and take it back.
+
+    Some values that postfix(1) and postconf(1) let pass end the daemons that read them: those that take part in
+    this are smtpd(8), cleanup(8), trivial-rewrite(8) and what they ask.
+    """
+    try:
+        with smtplib.SMTP("127.0.0.1", local_hostname="localhost", timeout=_START_TIMEOUT) as smtp:
+            smtp.ehlo_or_helo_if_needed()
+            answers = [smtp.mail(f"{user}@localhost"), smtp.rcpt(f"{user}@localhost"), smtp.rset()]
+    except (OSError, smtplib.SMTPException) as problem:
+        raise CommandExecutionError(
+            f"Postfix takes no mail with the configuration: {_ascii(str(problem))}."
+        ) from None
+    for code, text in answers:
+        if code != 250:
+            said = _ascii(text.decode("utf-8", "replace"))
+            raise CommandExecutionError(f"Postfix takes no mail with the configuration: {code} {said}.")
 
 
 def _systemctl(action: str) -> None:

@@ -47,6 +47,9 @@ local       unix        -  n  n  -      -  local
 anvil       unix        -  -  n  -      1  anvil
 scache      unix        -  -  n  -      1  scache
 postlog     unix-dgram  n  -  n  -      1  postlogd
+# Says of a connection over loopback whether its user may hand mail in.
+submit-policy  unix  -  n  n  -  0  spawn
+    user=nobody argv=/usr/bin/python3 -IS /etc/postfix/submit-policy root {user}
 # No service delivers straight to the recipient's mail exchanger: these two log in at a relay.
 smtp-starttls  unix  -  -  n  -  -  smtp
     -o syslog_name=postfix/smtp-starttls
@@ -80,6 +83,8 @@ class Facts(typing.NamedTuple):
         The system's file of CA certificates.
     procmail
         The path of procmail(1).
+    submit_policy
+        The text of the policy service that says who may hand mail in over SMTP.
     """
 
     hostname: str
@@ -88,6 +93,7 @@ class Facts(typing.NamedTuple):
     home: str
     ca_file: str
     procmail: str
+    submit_policy: str
 
 
 class File(typing.NamedTuple):
@@ -139,7 +145,8 @@ def plan(record: dict[str, Any], tables: str, **facts: Any) -> dict[str, File]: 
         beside["procmailrc"] = File(_MANAGED + _procmailrc(record["lists"]))
     return {
         "main.cf": File(_main_cf(record, tables, qube)),
-        "master.cf": File(_MANAGED + _MASTER_CF),
+        "master.cf": File(_MANAGED + _MASTER_CF.format(user=record["user"])),
+        "submit-policy": File(qube.submit_policy, mode=0o755),
         **{f"{tables}/{name}": file for name, file in beside.items()},
     }
 
@@ -205,7 +212,11 @@ def _tables(record: dict[str, Any], facts: Facts) -> dict[str, dict[str, str]]:
             "<>": f"reports:{HOST_NAME}",
         },
         "saslpass": {sender: f"{account['username']}:{account['password']}" for sender, account in by_sender},
-        "sender_canonical": {f"@{domain}": accounts[0]["address"] for domain in local},
+        "sender_canonical": {
+            # The reports of Postfix itself are from nobody's account.
+            f"mailer-daemon@{HOST_NAME}": f"MAILER-DAEMON@{HOST_NAME}",
+            **{f"@{domain}": accounts[0]["address"] for domain in local},
+        },
         "sender_access": {
             **{sender: "OK" for sender, _ in by_sender},
             **dict.fromkeys(local, "OK"),
@@ -256,7 +267,9 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "virtual_mailbox_domains": "",
             "sender_canonical_maps": table("sender_canonical"),
             "smtp_generic_maps": table("sender_canonical"),
+            # Fetched mail keeps its addresses, local as they may look; what it lacks, such as a date, is added.
             "local_header_rewrite_clients": "",
+            "always_add_missing_headers": "yes",
             "recipient_delimiter": "",
         },
         "Passwords: one for each sender, sent over verified TLS only": {
@@ -283,6 +296,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "authorized_submit_users": users,
             "authorized_mailq_users": users,
             "authorized_flush_users": users,
+            "smtpd_client_restrictions": "check_policy_service unix:private/submit-policy",
             "smtpd_relay_restrictions": f"check_sender_access {table('sender_access')}, reject_unauth_destination",
             "disable_vrfy_command": "yes",
         },
@@ -328,11 +342,16 @@ def _mailbox_command(record: dict[str, Any], tables: str, facts: Facts) -> str:
 def _header_checks(facts: Facts) -> str:
     """Take the qube's own hop, its host name and its programs out of what leaves it."""
     names = "|".join(re.escape(name) for name in _local_domains(facts)[1:])
-    return (
-        f"/^Received:.*[[:space:]]by {re.escape(HOST_NAME)} \\(Postfix/ IGNORE\n"
-        "/^(User-Agent|X-Mailer|X-Originating-IP|X-Sender|X-X-Sender):/ IGNORE\n"
-        f"/^(Message-ID:[[:space:]]*<[^@>]*)@({names})>/ REPLACE $1@{HOST_NAME}>\n"
-    )
+    rules = [
+        f"/^Received:.*[[:space:]]by {re.escape(HOST_NAME)} \\(Postfix/ IGNORE\n",
+        "/^(User-Agent|X-Mailer|X-Originating-IP|X-Sender|X-X-Sender):/ IGNORE\n",
+    ]
+    # Only the first rule that matches a header acts on it: each takes one more local message ID than the next.
+    for count in range(5, 0, -1):
+        rest = "".join(f"@{HOST_NAME}>${{{2 * number + 4}}}" for number in range(count))
+        pattern = "^((Message-ID|Resent-Message-ID|In-Reply-To|References):.*)" + f"@({names})>(.*)" * count
+        rules.append(f"/{pattern}/ REPLACE $1{rest}\n")
+    return "".join(rules)
 
 
 def _procmailrc(lists: list[dict[str, str]]) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 from salt.exceptions import CommandExecutionError
 
 
-def configured(name: str, ca_file: str, procmail: str, prepares: bool = False) -> dict[str, Any]:
+def configured(
+    name: str, ca_file: str, procmail: str, submit_policy: str, prepares: bool = False
+) -> dict[str, Any]:
     """
     Make sure that Postfix is configured for the accounts in the pillar key ``postfix_smarthost``.
 
@@ -22,6 +24,8 @@ def configured(name: str, ca_file: str, procmail: str, prepares: bool = False) -
         The system's file of CA certificates, an absolute path.
     procmail
         The path of procmail(1).
+    submit_policy
+        The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
     prepares
         Whether this machine is its own template, as a standalone qube is: with ``test=True``, what the template
         side would bring may then still be missing.
@@ -36,11 +40,17 @@ def configured(name: str, ca_file: str, procmail: str, prepares: bool = False) -
             - name: /usr/local/etc/postfix
             - ca_file: /etc/ssl/certs/ca-certificates.crt
             - procmail: /usr/bin/procmail
+            - submit_policy: {{ submit_policy | json }}
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
         ret["changes"] = __salt__["postfix_smarthost.configure"](
-            ca_file=ca_file, procmail=procmail, config_dir=name, prepares=prepares, test=__opts__["test"]
+            ca_file=ca_file,
+            procmail=procmail,
+            submit_policy=submit_policy,
+            config_dir=name,
+            prepares=prepares,
+            test=__opts__["test"],
         )["changes"]
     except CommandExecutionError as problem:
         ret["result"] = False

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 {%- from "postfix_smarthost/map.jinja" import mail, type with context %}
+{%- import_text "postfix_smarthost/files/submit-policy" as submit_policy %}
 ---
 {%- if type == "standalone" %}
 include:
@@ -11,6 +12,7 @@ postfix_smarthost-appvm-configuration:
     - name: {{ mail.config_dir }}
     - ca_file: {{ mail.ca_file }}
     - procmail: {{ mail.procmail }}
+    - submit_policy: {{ submit_policy | json }}
 {%- if type == "standalone" %}
     - prepares: true
     - require:

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing leaves by the wrong way: not by its sender, not by who hands it in, not by how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
+
+if TYPE_CHECKING:
+    from .lab import Lab
+    from .qube import Qube, Template
+    from .relay import MX, Relay
+
+STRANGERS = (
+    "stranger@c.test",
+    "ALICE@c.test",
+    "alice+extension@a.test",
+    "alice@sub.a.test",
+    "xalice@a.test",
+    "alice@a.test@c.test",
+    "alice%a.test@c.test",
+    '"alice a"@a.test',
+    "@a.test",
+    "al\u00efce@a.test",
+    "<>",
+)
+OWN = ("alice@a.test", "ALICE@A.TEST", "Alice@a.Test", '"alice"@a.test')
+
+
+@pytest.fixture(scope="module")
+def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay, mx: MX) -> Qube:
+    assert relay_a.running
+    assert relay_b.running
+    assert mx.running
+    made = lab.qube("mail-senders", template=prepared, pillar=pillar(ALICE, BOB))
+    made.apply("postfix_smarthost").check()
+    made.run("useradd", "--create-home", "other")
+    return made
+
+
+def nothing_left(subject: str, qube: Qube, *hosts: Relay | MX) -> None:
+    """Check that a mail is in no queue and has reached no host."""
+    qube.wait_for(lambda: not qube.queue(), "an empty queue")
+    assert [host.name for host in hosts if host.received(subject)] == []
+
+
+@pytest.mark.parametrize("sender", STRANGERS)
+def test_sendmail_by_no_account_leaves_nothing(
+    qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX, sender: str
+) -> None:
+    subject = unique()
+    qube.send(sender=sender, to=RECIPIENT, subject=subject, check=False)
+    nothing_left(subject, qube, relay_a, relay_b, mx)
+    assert mx.connections() == []
+
+
+@pytest.mark.parametrize("sender", [sender for sender in STRANGERS if sender.isascii()])
+def test_smtp_by_no_account_is_refused(
+    qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX, sender: str
+) -> None:
+    subject = unique()
+    answers = qube.send_smtp(sender="" if sender == "<>" else sender, to=RECIPIENT, subject=subject)
+    assert "data" not in answers
+    assert max(code for code, _ in answers.values()) >= 500
+    nothing_left(subject, qube, relay_a, relay_b, mx)
+
+
+@pytest.mark.parametrize("sender", OWN)
+@pytest.mark.parametrize("way", ["sendmail", "smtp"])
+def test_own_address_leaves_by_its_account_however_it_is_written(
+    qube: Qube, relay_a: Relay, sender: str, way: str
+) -> None:
+    subject = unique()
+    if way == "sendmail":
+        qube.send(sender=sender, to=RECIPIENT, subject=subject)
+    else:
+        assert qube.send_smtp(sender=sender, to=RECIPIENT, subject=subject)["data"][0] == 250
+    assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
+
+
+def test_header_does_not_choose_the_account(qube: Qube, relay_a: Relay, relay_b: Relay) -> None:
+    subject = unique()
+    qube.send(
+        sender=BOB.address,
+        to=RECIPIENT,
+        subject=subject,
+        headers={"Sender": ALICE.address, "Reply-To": "x@c.test"},
+    )
+    assert relay_b.wait_for(subject, diagnosis=qube.diagnosis).login == BOB.login
+    assert relay_a.received(subject) == []
+
+
+@pytest.mark.parametrize("user", ["www-data", "other", "daemon"])
+def test_other_local_user_cannot_hand_mail_in(
+    qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX, user: str
+) -> None:
+    by_sendmail, by_smtp, local = unique(), unique(), unique()
+    assert qube.send(
+        sender=ALICE.address, to=RECIPIENT, subject=by_sendmail, user=user, check=False
+    ).returncode
+    answers = qube.send_smtp(sender=ALICE.address, to=RECIPIENT, subject=by_smtp, user=user)
+    assert answers[RECIPIENT][0] == 550
+    answers = qube.send_smtp(sender=ALICE.address, to="user@localhost", subject=local, user=user)
+    assert answers["user@localhost"][0] == 550
+    for subject in (by_sendmail, by_smtp, local):
+        nothing_left(subject, qube, relay_a, relay_b, mx)
+    assert not [mail for mail in qube.maildir() if mail["Subject"] in (by_sendmail, by_smtp, local)]
+
+
+@pytest.mark.parametrize("user", ["root", "user"])
+def test_root_and_the_user_can(qube: Qube, relay_a: Relay, user: str) -> None:
+    by_sendmail, by_smtp = unique(), unique()
+    qube.send(sender=ALICE.address, to=RECIPIENT, subject=by_sendmail, user=user)
+    assert qube.send_smtp(sender=ALICE.address, to=RECIPIENT, subject=by_smtp, user=user)["data"][0] == 250
+    for subject in (by_sendmail, by_smtp):
+        assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
+
+
+def test_connection_that_its_process_has_left_counts_for_nobody(qube: Qube, relay_a: Relay, mx: MX) -> None:
+    # The kernel shows the end of a connection that nobody holds any more as root's.
+    subject = unique()
+    script = (
+        "import os, socket, sys\n"
+        "talk = socket.create_connection(('127.0.0.1', 25))\n"
+        "talk.recv(1000)\n"
+        f"talk.sendall(b'EHLO x\\r\\nMAIL FROM:<{ALICE.address}>\\r\\nRCPT TO:<{RECIPIENT}>\\r\\nDATA\\r\\n'"
+        f" b'Subject: {subject}\\r\\n\\r\\nx\\r\\n.\\r\\nQUIT\\r\\n')\n"
+        "os._exit(0)\n"
+    )
+    qube.run("python3", "-c", script, user="other")
+    qube.wait_for(
+        lambda: "disconnect from localhost" in qube.journal().split(subject)[-1], "the end of the session"
+    )
+    nothing_left(subject, qube, relay_a, mx)
+
+
+def test_cron_mail_of_root_is_local_and_mail_queue_is_private(qube: Qube) -> None:
+    subject = unique()
+    qube.send(to="root", subject=subject, user="root")
+    qube.wait_for(lambda: [mail for mail in qube.maildir() if mail["Subject"] == subject], "the mail to root")
+    assert qube.run("mailq", user="other", check=False).returncode != 0
+    assert qube.run("mailq", user="user").returncode == 0
