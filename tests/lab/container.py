@@ -98,6 +98,47 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def call(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str = "",
+    **options: Any,  # noqa: ANN401
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a session of its own, of which nothing goes on when it takes too long.
+
+    Args:
+        command: program and its arguments.
+        timeout: seconds that it may take.
+        stdin: what it reads.
+        options: further ones of subprocess.Popen.
+
+    Returns:
+        what subprocess.run returns, output as text.
+
+    Raises:
+        subprocess.TimeoutExpired: it took too long.
+
+    """
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="surrogateescape",
+        start_new_session=True,
+        **options,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
 class Container:
     """A host of the lab.
 
@@ -291,6 +332,12 @@ class Container:
             self._process = self._leader = None
             self._cgroup_remove()
 
+    def reap(self) -> None:
+        """Take note that the container's processes were ended by somebody else."""
+        if self._process is not None:
+            self._process.wait(10)
+            self._process = self._leader = None
+
     def _cgroup_remove(self) -> None:
         if self._cgroup is not None:
             self._cgroup.remove()
@@ -361,16 +408,8 @@ class Container:
 
         """
         assert self._cgroup is not None
-        done = subprocess.run(
-            self._cgroup.entering(self.entering(command, user, env)),
-            input="" if stdin is None else stdin,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=timeout,
-            check=False,
-            start_new_session=True,
-        )
+        entered = self._cgroup.entering(self.entering(command, user, env))
+        done = call(entered, timeout=timeout, stdin=stdin or "")
         if check and done.returncode:
             raise LabError(
                 f"{self.name}: {shlex.join(command)} exited with {done.returncode}\n{done.stdout}{done.stderr}"

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from . import accounts, rootfs
 from .certificates import Authority
-from .container import Cgroup, LabError
+from .container import Cgroup, Container, LabError
 from .network import Network
 from .qube import Machine, Qube, Standalone, Template
 from .qubesctl import Qubesctl
 from .relay import MX, MailHost, Relay, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from .rootfs import Rootfs
@@ -39,7 +39,7 @@ _REAPER = """\
 trap '' INT TERM HUP
 read -r _ || :
 [ -e "$0" ] || exit 0
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     find "$0" -name cgroup.procs -exec cat {} + 2>/dev/null | while read -r pid; do kill -9 "$pid"; done
     find "$0" -depth -type d -exec rmdir {} + 2>/dev/null && break
     sleep 0.1
@@ -61,7 +61,9 @@ class Lab:
 
     def __init__(self, progress: Callable[[str], None] | None = None) -> None:
         self.progress = progress or log.info
+        self._signals = contextlib.ExitStack()
         self._exit = contextlib.ExitStack()
+        self._containers: list[Container] = []
         self._machines: dict[str, Machine] = {}
         self._agents: dict[Path, Path] = {}
         self._agents_lock = threading.Lock()
@@ -74,7 +76,7 @@ class Lab:
         missing = rootfs.missing_programs()
         if missing:
             raise LabError(f"programs that the lab needs are missing: {', '.join(missing)}")
-        self._exit.enter_context(_terminable())
+        self._signals.enter_context(_terminable())
         try:
             self._set_up()
         except BaseException:
@@ -92,11 +94,13 @@ class Lab:
         self._exit.callback(_remove, self.place)
         self.cgroup = Cgroup.of_lab(self.place.name)
         self._exit.callback(self.cgroup.remove)
+        self._exit.callback(self._reap)
         self._start_reaper()
         (self.place / "machines").mkdir(mode=0o755)
         #: The certificate authority that the templates trust.
         self.authority = Authority()
         self.network = Network(self.place / "sys-net", self.cgroup, self._relay_root)
+        self._containers.append(self.network)
         self.network.boot()
         self.qubesctl = Qubesctl(self)
 
@@ -104,6 +108,7 @@ class Lab:
         """Stop and remove everything. Ctrl-C does not keep it from its end."""
         with _uninterrupted():
             self._exit.close()
+        self._signals.close()
 
     def _start_reaper(self) -> None:
         reaper = subprocess.Popen(
@@ -116,6 +121,10 @@ class Lab:
         self._exit.callback(reaper.wait)
         assert reaper.stdin is not None
         self._exit.callback(reaper.stdin.close)
+
+    def _reap(self) -> None:
+        for container in self._containers:
+            container.reap()
 
     def agent(self, base: Rootfs) -> Path:
         """Return the overlay layer that makes a Debian a Debian of Qubes, and lets it trust the lab's CA.
@@ -163,6 +172,7 @@ class Lab:
         if machine.name in self._machines:
             raise LabError(f"there is a machine {machine.name} already")
         self._machines[machine.name] = machine
+        self._containers.append(machine)
         return machine
 
     def template(self, name: str, *, suite: str = "trixie") -> Template:
@@ -273,6 +283,7 @@ class Lab:
         issued = self.authority.issue(name, certificate)
         host = kind(name, place, self.cgroup, self.network, self._relay_root, issued, **options)
         self.relays[name] = host
+        self._containers.append(host)
         host.start()
         return host
 
@@ -280,6 +291,7 @@ class Lab:
         """Kill a machine and delete what is left of it, to save memory and disk space during long runs."""
         machine.halt(force=True)
         self._machines.pop(machine.name, None)
+        self._containers.remove(machine)
         _remove(machine.place)
 
 
@@ -288,25 +300,29 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _terminable() -> Any:  # noqa: ANN401
-    """Let SIGTERM and SIGHUP end the program as SIGINT does: with its exit handlers."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP interrupt the program as SIGINT does, and end it when all is cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    came: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    old = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+        if came:
+            os.kill(os.getpid(), came[0])
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Any:  # noqa: ANN401
+def _uninterrupted() -> Iterator[None]:
     """Keep SIGINT, SIGTERM and SIGHUP from interrupting what is inside."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     if threading.current_thread() is not threading.main_thread():

@@ -29,7 +29,9 @@ _UNIT = """\
 [Unit]
 StartLimitIntervalSec=0
 [Service]
-ExecStart=/usr/sbin/dnsmasq --keep-in-foreground --conf-file=/etc/lab-dns.conf
+Type=forking
+PIDFile=/run/lab-dns.pid
+ExecStart=/usr/sbin/dnsmasq --conf-file=/etc/lab-dns.conf --pid-file=/run/lab-dns.pid
 [Install]
 WantedBy=multi-user.target
 """
@@ -95,7 +97,8 @@ class Network(Container):
         return [self.place / "upper", self._root]
 
     def wire(self, process: int) -> None:
-        in_namespace(process, "ip", "link", "add", "br0", "type", "bridge")
+        # With an address of its own, Qubes' own one: else it takes the lowest of its ports', and changes with them.
+        in_namespace(process, "ip", "link", "add", "br0", "address", "fe:ff:ff:ff:ff:ff", "type", "bridge")
         for address in (f"{GATEWAY}/16", f"{WORLD[1]}/16", *(f"{dns}/32" for dns in DNS)):
             in_namespace(process, "ip", "address", "add", address, "dev", "br0")
         in_namespace(process, "ip", "link", "set", "br0", "up")
@@ -129,6 +132,17 @@ class Network(Container):
     def unplug(self, port: str) -> None:
         """Take away the interface that :meth:`plug` gave."""
         in_namespace(self.leader, "ip", "link", "delete", port)
+
+    def set_reachable(self, address: str, *, reachable: bool) -> None:
+        """Let the router say at once that a host cannot be reached, or let it look for the host.
+
+        Args:
+            address: IPv4 address of the host.
+            reachable: whether it is there.
+
+        """
+        verb = "delete" if reachable else "replace"
+        in_namespace(self.leader, "ip", "route", verb, "unreachable", f"{address}/32")
 
     def add_name(self, name: str, address: str, mx_for: tuple[str, ...] = ()) -> None:
         """Make a host known to DNS.

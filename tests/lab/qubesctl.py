@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .container import LabError
+from .container import LabError, call
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -194,6 +195,7 @@ class Qubesctl:
         #: The management qubes' files, one directory a machine, kept until the lab ends.
         self.management = lab.place / "management"
         self._bin = lab.place / "bin"
+        self._lock = threading.Lock()
         self._qubes = lab.place / "running"
         for path in (self.dom0, self.management, self._qubes):
             path.mkdir(mode=0o700)
@@ -267,9 +269,12 @@ class Qubesctl:
     def _write_pillar(self, machine: Machine) -> None:
         """Let dom0 give a machine its pillar: as data, so that dom0 renders it once only, or as a user's SLS."""
         known = self.dom0 / "qubes.json"
-        everything = json.loads(known.read_text())
-        everything[machine.name] = {"qubes": machine.qubes_pillar()}
-        known.write_text(json.dumps(everything))
+        with self._lock:
+            everything = json.loads(known.read_text())
+            everything[machine.name] = {"qubes": machine.qubes_pillar()}
+            temporary = known.with_suffix(".new")
+            temporary.write_text(json.dumps(everything))
+            temporary.rename(known)
         sls = self.srv / "pillar" / "lab" / f"{machine.name}.sls"
         sls.parent.mkdir(exist_ok=True)
         pillar = machine.pillar
@@ -332,10 +337,11 @@ class Qubesctl:
 
     def _keep_thin(self, place: Path) -> None:
         made = self._lab.place / "thin"
-        if not made.exists() and (place / "cache/thin/thin.tgz").is_file():
-            temporary = made.with_name("thin.new")
-            shutil.copytree(place / "cache/thin", temporary)
-            temporary.rename(made)
+        with self._lock:
+            if not made.exists() and (place / "cache/thin/thin.tgz").is_file():
+                temporary = made.with_name("thin.new")
+                shutil.copytree(place / "cache/thin", temporary)
+                temporary.rename(made)
 
     def salt_ssh(
         self, machine: Machine, *command: str, trace: Path | None = None, timeout: float = 300
@@ -392,17 +398,11 @@ class Qubesctl:
             "LAB_QUBES": str(self._qubes),
             "PYTHONPATH": str(Path(__file__).with_name("site")),
         }
-        return subprocess.run(
-            self._lab.cgroup.entering(self._srv_bound(srv, [str(program), *words[1:]])),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=timeout,
-            check=False,
-            start_new_session=True,
-        )
+        command = self._lab.cgroup.entering(self._srv_bound(srv, [str(program), *words[1:]]))
+        try:
+            return call(command, timeout=timeout, env=environment)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{shlex.join(words)} took more than {timeout:.0f} s") from error
 
     @staticmethod
     def _srv_bound(srv: Path, command: list[str]) -> list[str]:

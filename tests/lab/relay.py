@@ -232,6 +232,7 @@ class MailHost(Container):
         self._mails: dict[str, Mail] = {}
         self._mail_lock = threading.Lock()
         self._since: str | None = None
+        self._unreachable = False
         for path, (content, mode) in self.files().items():
             file = place / "upper" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -291,11 +292,22 @@ class MailHost(Container):
 
     def start(self) -> None:
         """Start the host."""
+        if self._unreachable:
+            self._network.set_reachable(self.address, reachable=True)
+            self._unreachable = False
         self.boot()
 
-    def stop(self) -> None:
-        """Stop the host; a client's connection is refused by nobody, it gets no answer."""
+    def stop(self, *, silent: bool = False) -> None:
+        """Stop the host.
+
+        Args:
+            silent: let clients wait in vain, instead of telling them at once that there is no such host.
+
+        """
         self.halt()
+        if not silent and not self._unreachable:
+            self._network.set_reachable(self.address, reachable=False)
+            self._unreachable = True
 
     # What tests look at.
 

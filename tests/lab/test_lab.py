@@ -307,7 +307,7 @@ def test_the_network_is_like_a_qubes(
     assert qube.run(*resolve, check=False).returncode == 2
     qube.restart()
     assert qube.run("test", "-e", "/sys/class/net/eth0", check=False).returncode == 1
-    assert qube.read("/etc/resolv.conf") == ""
+    assert qube.run(*resolve, check=False).returncode == 2
     qube.network("up")
     assert relay_a.address in qube.run(*resolve).stdout
     # It ends at the lab's own router.
@@ -494,7 +494,6 @@ def test_waiting_in_vain_tells_what_happened(by_hand: Qube) -> None:
         "by-hand: the impossible",
         "a line in the journal",
         "mail queue of by-hand",
-        "Mail queue is empty",
     ):
         assert part in str(caught.value)
 
@@ -550,7 +549,7 @@ def _left_behind(place: Path, cgroup: Path) -> list[str]:
         ("pass", 0, 0),
         ("raise RuntimeError('on purpose')", 0, 1),
         ("time.sleep(600)", signal.SIGINT, -signal.SIGINT),
-        ("time.sleep(600)", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("time.sleep(600)", signal.SIGTERM, -signal.SIGTERM),
         (
             "lab.qubesctl.call(lab._machines['one'], 'test.sleep', '600', timeout=900)",
             signal.SIGINT,
