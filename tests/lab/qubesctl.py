@@ -9,6 +9,7 @@ qubes.SaltLinuxVM.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -28,6 +29,8 @@ import yaml
 from .container import LabError, call
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from .lab import Lab
     from .qube import Machine
 
@@ -265,6 +268,25 @@ class Qubesctl:
         place = "pillar/base" if pillar else _FORMULA
         if (self.srv / place / name / "init.top").is_file():
             link.symlink_to(f"/srv/{place}/{name}/init.top")
+
+    @contextlib.contextmanager
+    def qubes_yaml(self, entries: Mapping[str, Any]) -> Iterator[Path]:
+        """Give the accounts to qubes as a user does, in the formula's file in dom0, until the block ends.
+
+        Args:
+            entries: name of a qube -> its record, without the key ``postfix_smarthost``.
+
+        Returns:
+            the file; a test may write it anew.
+
+        """
+        file = self.srv / "pillar/base/postfix_smarthost/qubes.yaml"
+        file.touch(mode=0o600)
+        try:
+            file.write_text(yaml.safe_dump(dict(entries)))
+            yield file
+        finally:
+            file.unlink()
 
     def _write_pillar(self, machine: Machine) -> None:
         """Let dom0 give a machine its pillar: as data, so that dom0 renders it once only, or as a user's SLS."""
