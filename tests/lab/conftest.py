@@ -51,7 +51,7 @@ def mx(lab: Lab) -> MX:
 
 
 @pytest.fixture
-def new_qube(lab: Lab, prepared: Template) -> Iterator[Callable[..., Qube]]:
+def new_qube(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., Qube]]:
     """Give a function that makes a fresh qube, started, removed at the end of the test.
 
     Its arguments are those of :meth:`.lab.Lab.qube`; name and template may be left out.
@@ -59,7 +59,8 @@ def new_qube(lab: Lab, prepared: Template) -> Iterator[Callable[..., Qube]]:
     made = []
 
     def make(name: str = "", *, pillar: Mapping[str, Any] | str | None = None, **options: Any) -> Qube:  # noqa: ANN401
-        options.setdefault("template", prepared)
+        if "template" not in options:
+            options["template"] = request.getfixturevalue("prepared")
         qube = lab.qube(name or unique("mail"), pillar=pillar, **options)
         made.append(qube)
         return qube

@@ -77,6 +77,8 @@ class Lab:
         if missing:
             raise LabError(f"programs that the lab needs are missing: {', '.join(missing)}")
         self._signals.enter_context(_terminable())
+        # Directories here become those that users in a qube see.
+        self._exit.callback(os.umask, os.umask(0o022))
         try:
             self._set_up()
         except BaseException:

@@ -237,8 +237,6 @@ def test_states_are_applied_as_qubesctl_does(lab: Lab, bare: Template, new_qube:
         broken.check()
 
     assert qube.salt("test.arg", "a b", key="c d")["args"] == ["a b"]
-    assert qube.salt("grains.get", "os") == "Debian"
-    assert qube.salt("pillar.get", "qubes:tags") == ["mail"]
 
 
 def test_a_run_that_cannot_start_says_why(lab: Lab, bare: Template, new_qube: Callable[..., Qube]) -> None:
