@@ -154,7 +154,8 @@ class Lab:
             (agent / path).parent.mkdir(parents=True, exist_ok=True)
             (agent / path).write_text(text)
         for path in (agent, *agent.rglob("*")):
-            path.chmod(0o755 if path.is_dir() or path.suffix == ".sh" else 0o644)
+            program = path.suffix == ".sh" or path.parent.name == "bin"
+            path.chmod(0o755 if path.is_dir() or program else 0o644)
             os.chown(path, 0, 0)
         units = agent / "usr/lib/systemd/system"
         for unit in list(units.glob("*.service")):

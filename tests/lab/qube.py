@@ -463,8 +463,15 @@ class Qube(Mailer):
         return super().qubes_pillar() | {"template": self.template.name}
 
     def disposable(self, name: str) -> Qube:
-        """Return a disposable qube made of this one: with a throw-away copy of its ``/rw``."""
-        other = Qube(self.lab, name, self.template, "disposable", services=self.services)
+        """Return a disposable qube made of this one, halted: with a throw-away copy of its ``/rw``."""
+        return self._copy(name, "disposable")
+
+    def clone(self, name: str) -> Qube:
+        """Return a clone of this qube, halted: another name, and a copy of its ``/rw`` as it is now."""
+        return self._copy(name, self.type)
+
+    def _copy(self, name: str, kind: str) -> Qube:
+        other = Qube(self.lab, name, self.template, kind, pillar=self.pillar, services=self.services)
         subprocess.run(["cp", "-a", f"{self.rw}/.", str(other.rw)], check=True)
         return self.lab.adopt(other)
 
