@@ -25,7 +25,7 @@ TLS_MODES = ("implicit", "starttls")
 DEFAULT_PORT = 587
 IMPLICIT_TLS_PORT = 465
 
-_RECORD_KEYS = ("accounts", "discard_senders", "lists", "settings", "table_type", "user")
+_RECORD_KEYS = ("accounts", "discard_senders", "disposables", "lists", "settings", "table_type", "user")
 _ACCOUNT_KEYS = (
     "address",
     "default",
@@ -268,8 +268,8 @@ def normalise(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a pillar may hol
 
     Returns a dictionary with ``accounts`` (a list, the default account first; each with ``address``,
     ``relay``, ``port``, ``username``, ``password``, ``senders`` (the address first, lower case),
-    ``tls_mode`` and ``fingerprints``), ``discard_senders``, ``lists``, ``settings`` (strings), ``table_type``
-    and ``user``. It holds the passwords: it is for other modules, not for printing.
+    ``tls_mode`` and ``fingerprints``), ``discard_senders``, ``disposables``, ``lists``, ``settings`` (strings),
+    ``table_type`` and ``user``. It holds the passwords: it is for other modules, not for printing.
 
     Raises ValueError with all problems, one to a line, when there are any.
 
@@ -317,6 +317,7 @@ class _Checker:
                 for account in accounts
             ],
             "discard_senders": self._discard_senders(record.get("discard_senders"), accounts),
+            "disposables": self._flag(record, "disposables"),
             "lists": self._lists(record.get("lists")),
             "settings": self._settings(record.get("settings")),
             "table_type": self._choice(record, "table_type", TABLE_TYPES, "auto", "postfix_smarthost"),
@@ -339,6 +340,12 @@ class _Checker:
             return value
         self._add(f"{where}: {key} must be one of {', '.join(choices)}")
         return default
+
+    def _flag(self, mapping: dict, key: str) -> bool:
+        value = mapping.get(key, False)
+        if not isinstance(value, bool):
+            self._add(f"postfix_smarthost: {key} must be true or false")
+        return value is True
 
     def _listing(self, value: object, where: str) -> list:
         if value is None:

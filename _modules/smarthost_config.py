@@ -141,6 +141,8 @@ def plan(record: dict[str, Any], tables: str, **facts: Any) -> dict[str, File]: 
             for name, table in _tables(record, qube).items()
         },
     }
+    if record["disposables"]:
+        beside["disposables"] = File(_MANAGED + "# The boot script starts Postfix in disposables, too.\n")
     if record["lists"]:
         beside["procmailrc"] = File(_MANAGED + _procmailrc(record["lists"]))
     return {

@@ -13,7 +13,7 @@ BOB = {"address": "bob@example.org", "relay": "smtp.example.org", "port": 465, "
 FINGERPRINT = ":".join(["AB"] * 32)
 OTHER_FINGERPRINT = ":".join(["CD"] * 32)
 
-_RECORD_KEYS = "accounts, discard_senders, lists, settings, table_type, user"
+_RECORD_KEYS = "accounts, discard_senders, disposables, lists, settings, table_type, user"
 _ACCOUNT_KEYS = "address, default, password, password_base64, port, relay, senders, tls, username"
 _ACCOUNT = "Account 1 (alice@example.com)"
 _NO_ACCOUNTS = "accounts must be a list with at least one account (each item begins with a dash)."
@@ -481,6 +481,11 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
         "a type of table that there is not",
         _record(table_type="btree"),
         ("postfix_smarthost: table_type must be one of auto, cdb, hash, lmdb, texthash.",),
+    ),
+    (
+        "disposables in quotes",
+        _record(disposables="true"),
+        ("postfix_smarthost: disposables must be true or false.",),
     ),
     ("mail to root", _record(user="root"), (_USER,)),
     ("a user with an expansion", _record(user="$(id)"), (_USER,)),

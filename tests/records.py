@@ -163,6 +163,7 @@ def record(random: Random) -> dict[str, Any]:
             for name in discarded
             if not any(is_discarded(sender.lower(), name.lower()) for sender in own)
         ],
+        "disposables": random.choice([True, False]),
         "lists": [
             {"list_id": list_id, "folder": random.choice(FOLDERS)}
             for list_id in distinct(some(random, LIST_IDS, 3))

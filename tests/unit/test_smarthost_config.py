@@ -351,6 +351,11 @@ def test_a_table_can_be_empty_but_is_there() -> None:
 # -- nothing is injected --------------------------------------------------------------------------------------
 
 
+def test_disposables_are_started_only_where_asked_for() -> None:
+    assert "tables-a/disposables" not in plan()
+    assert "tables-a/disposables" in plan({"disposables": True})
+
+
 @given(records)
 @fuzz
 def test_nothing_that_was_not_meant(record: dict[str, Any]) -> None:
