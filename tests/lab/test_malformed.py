@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Malformed pillars change nothing: the sentences come, the tree stays, and the old configuration goes on sending.
+
+All of tests/malformed.py runs in the unit tests; here is each fourth record, by the way that a user's takes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.malformed import MALFORMED, SECRET
+
+from .accounts import ALICE, RECIPIENT, pillar, unique
+
+if TYPE_CHECKING:
+    from .lab import Lab
+    from .qube import Qube, Template
+    from .relay import Relay
+
+CASES = MALFORMED[::4]
+assert len(CASES) >= 25
+
+
+@pytest.fixture(scope="module")
+def qube(lab: Lab, prepared: Template, relay_a: Relay) -> Qube:
+    assert relay_a.running
+    made = lab.qube("mail-malformed", template=prepared, pillar=pillar(ALICE))
+    made.apply("postfix_smarthost").check()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("record", "sentences"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_malformed_pillar_is_told_and_changes_nothing(
+    qube: Qube,
+    relay_a: Relay,
+    record: Any,  # noqa: ANN401 - a pillar may hold anything
+    sentences: tuple[str, ...],
+) -> None:
+    before = qube.tree("/rw", "/etc")
+    qube.pillar = {"postfix_smarthost": record}
+    applied = qube.apply("postfix_smarthost")
+    assert applied.returncode != 0
+    told = applied.states["postfix_smarthost-appvm-configuration"]["comment"].splitlines()
+    assert sorted(told) == sorted(sentences)
+    # All that is not reported to be in place has not run.
+    assert applied.changed == []
+    assert applied.failed == list(applied.states)
+    assert "Traceback" not in applied.printed + applied.stderr
+    assert SECRET not in applied.stdout + applied.stderr + applied.logged
+    assert qube.tree("/rw", "/etc") == before
+
+    subject = unique()
+    qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
+    assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
