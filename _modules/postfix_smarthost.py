@@ -111,21 +111,21 @@ def configure(
         "procmail": procmail,
         "submit_policy": submit_policy,
     }
-    maildirs = [os.path.join(user.pw_dir, name) for name in __salt__["smarthost_config.maildirs"](record)]
+    maildirs = __salt__["smarthost_config.maildirs"](record)
     with _told_in_a_sentence(), contextlib.nullcontext() if test else _lock(config_dir):
         old = _tables_in_use(config_dir)
         changes = _differences(
             config_dir, old, __salt__["smarthost_config.plan"](record, old or _TABLES[0], **facts)
         )
-        missing = [path for path in maildirs if not os.path.isdir(path)]
+        missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
-            changes["maildirs"] = {"added": missing}
+            changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}
         if changes and not test:
-            _make_maildirs(missing, user)
-            if "files" in changes:
-                new = _TABLES[old == _TABLES[0]]
-                plan = __salt__["smarthost_config.plan"](record, new, **facts)
-                _replace(config_dir, old, new, plan, record["user"])
+            with _directories(missing, user):
+                if "files" in changes:
+                    new = _TABLES[old == _TABLES[0]]
+                    plan = __salt__["smarthost_config.plan"](record, new, **facts)
+                    _replace(config_dir, old, new, plan, record["user"])
     return {"changes": changes}
 
 
@@ -283,7 +283,8 @@ def _differences(
                 path
                 for path, file in files.items()
                 if path in found and not _is_as_planned(os.path.join(config_dir, path), file)
-            ],
+            ]
+            + [path for path in (config_dir, os.path.join(config_dir, tables or "")) if _is_other(path)],
         },
     }
     return {
@@ -312,6 +313,15 @@ def _sources(config_dir: str, tables: str | None) -> set[str]:
     return found
 
 
+def _is_other(directory: str) -> bool:
+    """Tell whether a directory is there and is not root's, or not one that root alone writes to and all look into."""
+    try:
+        status = os.stat(directory)
+    except OSError:
+        return False
+    return (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != (0, 0, 0o755)
+
+
 def _is_as_planned(path: str, file: Any) -> bool:  # noqa: ANN401 - smarthost_config.File, loaded by Salt
     try:
         status = os.lstat(path)
@@ -331,6 +341,9 @@ def _is_compiled(path: str) -> bool:
     if kind == "texthash":
         return not built
     if len(built) != 1 or kind not in ("auto", _SUFFIXES[built[0]]):
+        return False
+    # Without asking a program for the type that Postfix takes: the template compiled the aliases into it.
+    if kind == "auto" and not os.path.lexists(_ALIASES + built[0]):
         return False
     return not __salt__["postmap.stale"](f"{_SUFFIXES[built[0]]}:{path}")
 
@@ -425,24 +438,54 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _make_maildirs(paths: list[str], user: pwd.struct_passwd) -> None:
-    for path in paths:
-        os.mkdir(path, 0o700)
-        os.chown(path, user.pw_uid, user.pw_gid)
+@contextlib.contextmanager
+def _directories(names: list[str], user: pwd.struct_passwd) -> Iterator[None]:
+    """Make directories below the home of the user, and take them away again if what follows fails."""
+    made = []
+    home = os.open(user.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in names:
+            # As the user, whose links must not lead root elsewhere.
+            os.setegid(user.pw_gid)
+            os.seteuid(user.pw_uid)
+            try:
+                os.mkdir(name, 0o700, dir_fd=home)
+            finally:
+                os.seteuid(0)
+                os.setegid(0)
+            made.append(name)
+        yield
+    except BaseException:
+        for name in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=home)
+        raise
+    finally:
+        os.close(home)
 
 
 def _replace(config_dir: str, old: str | None, new: str, files: dict[str, Any], user: str) -> None:
     """Build the plan in a staging directory, check it there, and make it live."""
-    os.makedirs(config_dir, mode=0o755, exist_ok=True)
-    _remove(config_dir, new, _STAGING)
+    os.makedirs(config_dir, exist_ok=True)
+    _remove(config_dir, _STAGING)
     staging = os.path.join(config_dir, _STAGING)
     try:
         _build(staging, files)
         _preflight(staging, files)
+        _remove(config_dir, new)
         _make_live(config_dir, old, new, files, user)
     finally:
         _remove(config_dir, _STAGING)
+        if not os.listdir(config_dir):
+            os.rmdir(config_dir)
     _remove(config_dir, *_litter(config_dir, new))
+    _open(config_dir)
+
+
+def _open(directory: str) -> None:
+    """Let all look into a directory, whatever the umask is, and root alone write to it."""
+    os.chown(directory, 0, 0)
+    os.chmod(directory, 0o755)  # noqa: S103 - the programs of the user read main.cf
 
 
 def _build(staging: str, files: dict[str, Any]) -> None:
@@ -457,7 +500,9 @@ def _build(staging: str, files: dict[str, Any]) -> None:
     for name, file in files.items():
         path = os.path.join(staging, name)
         # Others read main.cf, and the user what sorts mail; what they may not read has a mode of its own.
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        if not os.path.isdir(os.path.dirname(path)):
+            os.mkdir(os.path.dirname(path))
+            _open(os.path.dirname(path))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(file.content)
@@ -499,7 +544,7 @@ def _preflight(staging: str, files: dict[str, Any]) -> None:
                 != wanted
             ):
                 raise CommandExecutionError(f"The table {name} was not compiled as it was written.")
-    if __salt__["postmap.stale"](f"{'auto' if kind == 'texthash' else kind}:{_ALIASES}", config_dir=staging):
+    if __salt__["postmap.stale"](f"auto:{_ALIASES}", config_dir=staging):
         template = __salt__["pillar.get"]("qubes:template", None) or "this machine"
         raise CommandExecutionError(
             f"{_ALIASES} is not compiled: apply postfix_smarthost to {_ascii(str(template))} again."

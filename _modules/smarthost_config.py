@@ -303,7 +303,8 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "disable_vrfy_command": "yes",
         },
         "Local mail": {
-            "alias_maps": f"{kind if kind != 'texthash' else '${default_database_type}'}:/etc/aliases",
+            # The template compiles it, for all its qubes, whatever the type of their own tables.
+            "alias_maps": "${default_database_type}:/etc/aliases",
             "alias_database": "$alias_maps",
             "home_mailbox": ".maildir/",
             "mailbox_command": _mailbox_command(record, tables, facts),

@@ -453,9 +453,7 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
     (
         "a name of one's own",
         _settings(my_way="x"),
-        (
-            "settings: my_way cannot be set: it is not among the parameters that can be tuned; leave it out.",
-        ),
+        ("settings: my_way cannot be set: it is not among the parameters that can be tuned; leave it out.",),
     ),
     (
         "a size that is no number",

@@ -23,6 +23,7 @@ FACTS = {
     "home": "/home/user",
     "ca_file": "/etc/ssl/certs/ca-certificates.crt",
     "procmail": "/usr/bin/procmail",
+    "submit_policy": "#!/usr/bin/python3\n",
 }
 # How many cases each test that fuzzes tries; `FUZZ_CASES=100000 make unit` for a long run.
 CASES = int(os.environ.get("FUZZ_CASES", "1000"))
