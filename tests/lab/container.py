@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Where systemd-nspawn keeps things by the container's name, which is not unique among labs.
+_NSPAWN = "/run/systemd/nspawn"
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -233,7 +236,7 @@ class Container:
         # It waits for a line: by then its network is there.
         script = (
             f"mount -t overlay overlay -o {shlex.quote(options)} {shlex.quote(str(root))} && "
-            "echo ready && read -r _ && "
+            f"mkdir -p {_NSPAWN} && mount -t tmpfs tmpfs {_NSPAWN} && echo ready && read -r _ && "
             "exec 0</dev/null && exec env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 "
             + shlex.join([*nspawn, "--boot"])
         )
