@@ -13,16 +13,9 @@ import salt.template
 import yaml
 
 from _modules import smarthost_accounts, smarthost_config
+from tests.records import FACTS
 
 ROOT = Path(__file__).resolve().parents[2]
-FACTS = {
-    "hostname": "mail",
-    "uid": 1000,
-    "gid": 1000,
-    "home": "/home/user",
-    "ca_file": "/etc/ssl/certs/ca-certificates.crt",
-    "procmail": "/usr/bin/procmail",
-}
 KEYS = {
     "": smarthost_accounts._RECORD_KEYS,
     "accounts:": smarthost_accounts._ACCOUNT_KEYS,
