@@ -4,8 +4,8 @@
 {%- from "postfix_smarthost/map.jinja" import is_dom0, type with context %}
 ---
 {%- if is_dom0 %}
-{{ slsdotpath }}-nothing-in-dom0:
-  test.nop
+include:
+  - postfix_smarthost.dom0
 {%- else %}
 include:
 {%- if type in ("template", "standalone") %}

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-{%- from "postfix_smarthost/map.jinja" import mail with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail with context %}
 {#- Not as a salt:// source: with a target on Python 3.13, Salt finds none (saltstack/salt#68421). -#}
 {%- import_text "postfix_smarthost/files/50-postfix-smarthost.rc" as script %}
 ---
+{%- if is_dom0 %}
+include:
+  - postfix_smarthost.dom0
+{%- else %}
 include:
   - postfix_smarthost.appvm.configuration
 
@@ -25,3 +29,4 @@ postfix_smarthost-appvm-active:
     - script: {{ mail.script }}
     - require:
         - file: postfix_smarthost-appvm-boot-script
+{%- endif %}

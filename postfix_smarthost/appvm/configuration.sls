@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-{%- from "postfix_smarthost/map.jinja" import mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
 {%- import_text "postfix_smarthost/files/submit-policy" as submit_policy %}
 ---
+{%- if is_dom0 %}
+include:
+  - postfix_smarthost.dom0
+{%- else %}
 {%- if type == "standalone" %}
 include:
   - postfix_smarthost.template
@@ -17,4 +21,5 @@ postfix_smarthost-appvm-configuration:
     - prepares: true
     - require:
         - sls: postfix_smarthost.template
+{%- endif %}
 {%- endif %}

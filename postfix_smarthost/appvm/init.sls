@@ -3,8 +3,8 @@
 {%- from "postfix_smarthost/map.jinja" import is_dom0 with context %}
 ---
 {%- if is_dom0 %}
-postfix_smarthost-appvm-nothing-in-dom0:
-  test.nop
+include:
+  - postfix_smarthost.dom0
 {%- else %}
 include:
   - postfix_smarthost.appvm.configuration

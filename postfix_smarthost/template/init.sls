@@ -4,8 +4,8 @@
 {%- set accounts = pillar.get("postfix_smarthost", {}) %}
 ---
 {%- if is_dom0 %}
-postfix_smarthost-template-nothing-in-dom0:
-  test.nop
+include:
+  - postfix_smarthost.dom0
 {%- elif type == "template" and accounts is mapping and "accounts" in accounts %}
 # What is left behind in a template, were this run to be killed, is in all of its qubes.
 postfix_smarthost-template-has-accounts:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-{%- from "postfix_smarthost/map.jinja" import mail with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail with context %}
 ---
+{%- if is_dom0 %}
+include:
+  - postfix_smarthost.dom0
+{%- else %}
 include:
   - postfix_smarthost.template.packages
 
@@ -17,4 +21,5 @@ postfix_smarthost-template-rivals:
     - pkgs: {{ mail.rivals | json }}
     - require:
         - mta: postfix_smarthost-template-mta
+{%- endif %}
 {%- endif %}

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-{%- from "postfix_smarthost/map.jinja" import mail with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail with context %}
 ---
+{%- if is_dom0 %}
+include:
+  - postfix_smarthost.dom0
+{%- else %}
 {%- if grains["os_family"] == "Debian" %}
 # Debian's package then makes no main.cf, without which its unit does not start. Salt's debconf state would
 # need the package debconf-utils.
@@ -18,3 +22,4 @@ postfix_smarthost-template-packages:
   pkg.installed:
     - pkgs: {{ mail.packages | json }}
     - install_recommends: false
+{%- endif %}

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each SLS as Salt compiles it: which states a template, an app qube, a standalone qube and dom0 get."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salt.config
+import salt.loader
+import salt.state
+import salt.template
+from salt.utils.datastructures import HashableOrderedDict
+from saltfactories.utils.functional import Loaders
+
+from tests.malformed import ALICE, SECRET
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMULA = ROOT / "postfix_smarthost"
+RECORD = {"accounts": [ALICE]}
+ALL = sorted(
+    ".".join(["postfix_smarthost", *file.relative_to(FORMULA).with_suffix("").parts]).removesuffix(".init")
+    for file in FORMULA.rglob("*.sls")
+)
+TEMPLATE = {
+    "postfix_smarthost-template-debconf": "cmd.run",
+    "postfix_smarthost-template-packages": "pkg.installed",
+    "postfix_smarthost-template-mta": "mta.selected",
+    "postfix_smarthost-template-aliases": "postalias.present",
+    "postfix_smarthost-template-service": "postfix_smarthost.off",
+}
+APPVM = {
+    "postfix_smarthost-appvm-configuration": "postfix_smarthost.configured",
+    "postfix_smarthost-appvm-boot-script": "file.managed",
+    "postfix_smarthost-appvm-active": "postfix_smarthost.active",
+}
+FEDORA = {
+    "postfix_smarthost-template-packages": "pkg.installed",
+    "postfix_smarthost-template-mta": "mta.selected",
+    "postfix_smarthost-template-rivals": "pkg.removed",
+    "postfix_smarthost-template-aliases": "postalias.present",
+    "postfix_smarthost-template-service": "postfix_smarthost.off",
+}
+
+Compile = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def compiled(_session_loaders: Loaders) -> Compile:
+    """``compiled(sls, pillar, os_family=..., id=...)``: the low data, as state.show_low_sls gives it."""
+    states: dict[str, salt.state.HighState] = {}
+
+    def compile_sls(sls: str, pillar: dict[str, Any], **grains: str) -> list[dict[str, Any]]:
+        key = repr((pillar, grains))
+        if key not in states:
+            opts = copy.deepcopy(_session_loaders.opts)
+            opts["grains"] |= grains
+            opts["pillar"] = pillar
+            states[key] = salt.state.HighState(opts, pillar_override=pillar)
+        state = states[key]
+        state.building_highstate = HashableOrderedDict()
+        state.push_active()
+        try:
+            high, errors = state.render_highstate({"base": [sls]})
+            errors += state.state.verify_high(high)
+            assert errors == []
+            low = state.state.compile_high_data(high)
+        finally:
+            state.pop_active()
+        assert all(isinstance(chunk, dict) for chunk in low), low
+        return sorted(low, key=lambda chunk: chunk["order"])
+
+    return compile_sls
+
+
+def functions(low: list[dict[str, Any]]) -> dict[str, str]:
+    return {chunk["__id__"]: f"{chunk['state']}.{chunk['fun']}" for chunk in low}
+
+
+def qube(kind: str, **record: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {"qubes": {"type": kind, "template": "debian-13-mail"}} | record
+
+
+@pytest.mark.parametrize(
+    ("sls", "pillar", "grains", "states"),
+    [
+        ("postfix_smarthost", qube("template"), {"os_family": "Debian"}, TEMPLATE),
+        ("postfix_smarthost", qube("template"), {"os_family": "RedHat"}, FEDORA),
+        ("postfix_smarthost", qube("app", postfix_smarthost=RECORD), {"os_family": "Debian"}, APPVM),
+        ("postfix_smarthost", qube("app", postfix_smarthost=RECORD), {"os_family": "RedHat"}, APPVM),
+        ("postfix_smarthost", qube("standalone"), {"os_family": "Debian"}, TEMPLATE | APPVM),
+        ("postfix_smarthost", {}, {"os_family": "Debian"}, TEMPLATE | APPVM),
+        ("postfix_smarthost.template", qube("template"), {"os_family": "Debian"}, TEMPLATE),
+        ("postfix_smarthost.appvm", qube("app"), {"os_family": "Debian"}, APPVM),
+    ],
+)
+def test_what_a_qube_gets(
+    compiled: Compile, sls: str, pillar: dict[str, Any], grains: dict[str, str], states: dict[str, str]
+) -> None:
+    assert functions(compiled(sls, pillar, **grains)) == states
+
+
+@pytest.mark.parametrize("sls", ALL)
+@pytest.mark.parametrize(
+    ("pillar", "grains"), [(qube("admin"), {}), ({}, {"id": "dom0"})], ids=["type admin", "id dom0"]
+)
+def test_dom0_gets_nothing(
+    compiled: Compile, sls: str, pillar: dict[str, Any], grains: dict[str, str]
+) -> None:
+    """Without --skip-dom0, qubesctl applies it there too; an SLS that is empty would be an error."""
+    assert [*functions(compiled(sls, pillar, os_family="RedHat", **grains)).values()] == ["test.nop"]
+
+
+def test_a_template_never_gets_accounts(compiled: Compile) -> None:
+    low = compiled("postfix_smarthost", qube("template", postfix_smarthost=RECORD), os_family="Debian")
+    assert functions(low) == {"postfix_smarthost-template-has-accounts": "test.fail_without_changes"}
+    assert SECRET not in str(low)
+
+
+@pytest.mark.parametrize("os_family", ["Debian", "RedHat"])
+@pytest.mark.parametrize("sls", ALL)
+def test_what_holds_for_every_state(compiled: Compile, sls: str, os_family: str) -> None:
+    low = compiled(sls, {"postfix_smarthost": RECORD}, os_family=os_family)
+    assert low
+    for chunk in low:
+        assert re.fullmatch(r"postfix_smarthost[a-z0-9-]*", chunk["__id__"])
+        if (chunk["state"], chunk["fun"]) in (("file", "managed"), ("file", "directory")):
+            assert (chunk["user"], chunk["group"]) == ("root", "root")
+            # Without quotes, YAML makes a number of it.
+            assert re.fullmatch("0[0-7]{3}", chunk["mode"])
+            assert re.fullmatch("0[0-7]{3}", chunk.get("dir_mode", "0755"))
+    # dom0 logs what states are called and told.
+    assert SECRET not in str(low)
+
+
+def test_packages_and_rivals(compiled: Compile) -> None:
+    for os_family, packages, rivals in (
+        ("Debian", ["postfix", "libsasl2-modules", "ca-certificates", "procmail"], None),
+        (
+            "RedHat",
+            ["postfix", "cyrus-sasl-plain", "cyrus-sasl-scram", "ca-certificates", "procmail"],
+            ["esmtp", "exim", "msmtp", "opensmtpd", "sendmail", "ssmtp"],
+        ),
+    ):
+        low = compiled("postfix_smarthost", qube("template"), os_family=os_family)
+        by_id = {chunk["__id__"]: chunk for chunk in low}
+        installed = by_id["postfix_smarthost-template-packages"]
+        # The SASL mechanisms are only suggested by Postfix's package; recommended packages are not wanted.
+        assert (installed["pkgs"], installed["install_recommends"]) == (packages, False)
+        assert by_id.get("postfix_smarthost-template-rivals", {}).get("pkgs") == rivals
+
+
+@pytest.mark.parametrize(
+    ("os_family", "ca_file"),
+    [
+        ("Debian", "/etc/ssl/certs/ca-certificates.crt"),
+        ("RedHat", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
+    ],
+)
+def test_what_the_states_are_told(compiled: Compile, os_family: str, ca_file: str) -> None:
+    by_id = {
+        chunk["__id__"]: chunk for chunk in compiled("postfix_smarthost", qube("app"), os_family=os_family)
+    }
+    configuration = by_id["postfix_smarthost-appvm-configuration"]
+    assert configuration["name"] == "/usr/local/etc/postfix"
+    assert configuration["ca_file"] == ca_file
+    assert configuration["procmail"] == "/usr/bin/procmail"
+    # Jinja takes the last line break.
+    assert configuration["submit_policy"] == (FORMULA / "files/submit-policy").read_text().rstrip("\n")
+    script = by_id["postfix_smarthost-appvm-boot-script"]
+    assert script["contents"] == (FORMULA / "files/50-postfix-smarthost.rc").read_text().rstrip("\n")
+    assert script["mode"] == "0755"
+    # rc.local.d is run by name: its end, and that it is executable.
+    assert script["name"] == "/rw/config/rc.local.d/50-postfix-smarthost.rc"
+    assert by_id["postfix_smarthost-appvm-active"]["script"] == script["name"]
+
+
+@pytest.mark.parametrize(("kind", "stop"), [("template", True), ("standalone", False)])
+def test_where_postfix_is_stopped(compiled: Compile, kind: str, stop: bool) -> None:
+    """A standalone qube is its own template, and runs it."""
+    low = compiled("postfix_smarthost", qube(kind), os_family="Debian")
+    (service,) = [chunk for chunk in low if chunk["__id__"] == "postfix_smarthost-template-service"]
+    assert (service["name"], service["stop"]) == ("postfix", stop)
+
+
+def test_the_order(compiled: Compile) -> None:
+    low = compiled("postfix_smarthost", qube("standalone"), os_family="RedHat")
+    require = {chunk["__id__"]: chunk.get("require", []) for chunk in low}
+    packages = {"pkg": "postfix_smarthost-template-packages"}
+    for name in ("mta", "aliases", "service"):
+        assert packages in require[f"postfix_smarthost-template-{name}"]
+    # Nothing that needs a mail transfer agent goes with the old one.
+    assert {"mta": "postfix_smarthost-template-mta"} in require["postfix_smarthost-template-rivals"]
+    assert {"sls": "postfix_smarthost.template"} in require["postfix_smarthost-appvm-configuration"]
+    assert {"postfix_smarthost": "postfix_smarthost-appvm-configuration"} in require[
+        "postfix_smarthost-appvm-boot-script"
+    ]
+    assert {"file": "postfix_smarthost-appvm-boot-script"} in require["postfix_smarthost-appvm-active"]
+
+
+def test_the_top_file(loaders: Loaders) -> None:
+    opts = loaders.opts
+    top = salt.template.compile_template(
+        str(FORMULA / "init.top"), salt.loader.render(opts, {}), opts["renderer"], [], []
+    )
+    assert top == {"base": {"qubes:tags:postfix-smarthost": [{"match": "pillar"}, "postfix_smarthost"]}}
+
+
+def test_through_state_apply(loaders: Loaders, testmode: bool) -> None:
+    """The whole way: a bad pillar is one sentence for each problem, and no state after it does anything."""
+    pillar = qube("app", postfix_smarthost={"accounts": [ALICE | {"port": "587"}], "user": "root"})
+    ret = loaders.modules.state.apply("postfix_smarthost", test=testmode, pillar=pillar)
+    results = {chunk.id: chunk for chunk in ret}
+    assert [*results] == [*APPVM]
+    assert {chunk.result for chunk in ret} == {False}
+    assert {str(chunk.changes) for chunk in ret} == {"{}"}
+    assert results["postfix_smarthost-appvm-configuration"].comment == (
+        "Account 1 (alice@example.com): port must be a number from 1 to 65535 without quotes, usually 587 or 465.\n"
+        "user must be the name of the local user who reads the mail, in Qubes usually user."
+    )
+    assert "One or more requisite failed" in results["postfix_smarthost-appvm-active"].comment
