@@ -28,7 +28,7 @@ SLS_FILES := $(shell grep -L '^\#!py' $(filter %.sls %.jinja %.top,$(FILES)) /de
 PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
 YAML_FILES := $(filter %.yaml %.yml %.yaml.example %/.yamllint %/FORMULA %/pillar.example,$(FILES)) $(PLAIN_SLS)
 
-.PHONY: help demo test lint unit functional lab soak clean apt-lint apt-functional apt-lab root
+.PHONY: help demo test lint unit functional lab fuzz soak clean apt-lint apt-functional apt-lab root
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ lab: apt-lab $(VENV)/installed ## real template, qubes and relays
 
 soak: apt-lab $(VENV)/installed ## the long runs, which `make test` leaves out
 	@$(PYTEST) -m soak tests/lab
+
+fuzz: apt-lint $(VENV)/installed ## 100,000 hostile pillars for each test that tries some
+	@FUZZ_CASES=100000 $(PYTEST) tests/unit/test_smarthost_accounts.py tests/unit/test_smarthost_config.py
 
 # The lab's root filesystems stay: they are in ~/.cache/postfix_smarthost, for every checkout.
 clean: ## remove the virtual environment and the caches of this checkout

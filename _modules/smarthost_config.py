@@ -12,8 +12,7 @@ procmailrc(5) of Postfix 3.7 to 3.11 and procmail 3.22.
 from __future__ import annotations
 
 import re
-import typing  # typing.NamedTuple is a function: imported by name, it would be one of this module to Salt
-from typing import Any
+from typing import Any, NamedTuple
 
 # The lookup tables are in one of two directories below $config_directory; main.cf names the one in use.
 TABLES = ("tables-a", "tables-b")
@@ -75,7 +74,7 @@ _STATUS_FILTER = "/^5(\\.[0-9]+\\.[0-9]+ .* said: 530[ -].*)/ 4$1\n"
 _COMPATIBILITY = "compatibility_level = 9999\n"
 
 
-class Facts(typing.NamedTuple):
+class Facts(NamedTuple):
     """
     What the plan needs to know of the qube.
 
@@ -100,7 +99,7 @@ class Facts(typing.NamedTuple):
     submit_policy: str
 
 
-class File(typing.NamedTuple):
+class File(NamedTuple):
     """
     One planned file of the configuration.
 

@@ -25,7 +25,7 @@ FACTS = {
     "procmail": "/usr/bin/procmail",
     "submit_policy": "#!/usr/bin/python3\n",
 }
-# How many cases each test that fuzzes tries; `FUZZ_CASES=100000 make unit` for a long run.
+# How many cases each test that fuzzes tries; `make fuzz` tries 100,000.
 CASES = int(os.environ.get("FUZZ_CASES", "1000"))
 fuzz = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 
