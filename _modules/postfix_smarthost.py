@@ -33,6 +33,7 @@ RUNNING_CONFIG_DIR = "/etc/postfix"
 QUEUE_DIR = "/rw/bind-dirs/var/spool/postfix"
 RUNNING_QUEUE_DIR = "/var/spool/postfix"
 BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
+RC_LOCAL = "/rw/config/rc.local"
 
 _TABLES = ("tables-a", "tables-b")
 _STAGING = "staging"
@@ -44,8 +45,11 @@ _SASL_PLUGINS = (
     "/usr/lib64/sasl2/libplain.so*",
     "/usr/lib/sasl2/libplain.so*",
 )
-# Files of the hand-made set-up that this formula replaces, each possibly with a compiled table beside it.
-_REPLACED = ("Makefile", "generic", "saslpass", "sender_access", "sender_relay")
+# What the boot script copies from the template (carry_over).
+_CARRIED = ("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files.d", "sasl")
+# Directories of the queue that hold messages (postfix(1), QSHAPE_README).
+_MESSAGES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved")
+_BY_HAND = ".by-hand"
 # Parameters that a reload does not bring into effect (postconf(5)).
 _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 # Postfix waits until a main.cf is older than this (src/util/dict.c), in seconds.
@@ -62,6 +66,7 @@ def configure(
     config_dir: str = CONFIG_DIR,
     prepares: bool = False,
     test: bool = False,
+    rc_local: str = RC_LOCAL,
 ) -> dict[str, Any]:
     """
     Make the configuration of Postfix the one that the pillar of this qube asks for.
@@ -70,6 +75,9 @@ def configure(
     configuration, checked there by Postfix's own programs, made live by the rename of one link, and followed by a
     reload if Postfix runs. A failure at any point leaves the old configuration in use. Without a change no program
     is run and no file is touched.
+
+    A configuration made by hand is taken over: the lines of rc.local that activated it are taken out, its main.cf and
+    master.cf are kept beside the new ones under names that end in ``.by-hand``, and its tables go.
 
     ca_file
         The system's file of CA certificates, an absolute path.
@@ -84,9 +92,12 @@ def configure(
         would bring may then still be missing.
     test
         Only tell what would change.
+    rc_local
+        The user's own boot script.
 
     Returns a dictionary of ``changes`` (names of ``accounts`` and ``files`` that were added, removed or changed,
-    never values; empty when nothing changed).
+    never values; empty when nothing changed) and ``notes``: sentences that name what of a configuration made by
+    hand is not carried over, and lines of rc.local that the user has to take out.
 
     Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
 
@@ -114,19 +125,26 @@ def configure(
     maildirs = __salt__["smarthost_config.maildirs"](record)
     with _told_in_a_sentence(), contextlib.nullcontext() if test else _lock(config_dir):
         old = _tables_in_use(config_dir)
+        new = _TABLES[old == _TABLES[0]] if old else _unused_tables(config_dir)
+        plan = __salt__["smarthost_config.plan"](record, new, **facts)
         changes = _differences(
-            config_dir, old, __salt__["smarthost_config.plan"](record, old or _TABLES[0], **facts)
+            config_dir, old, __salt__["smarthost_config.plan"](record, old, **facts) if old else plan
         )
+        replace = "files" in changes
+        notes = _not_carried_over(config_dir, plan, record, user.pw_dir)
+        boot, boot_notes = _without_activation(rc_local)
+        if boot is not None:
+            changes.setdefault("files", {}).setdefault("changed", []).append(os.path.basename(rc_local))
         missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
             changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}
         if changes and not test:
             with _directories(missing, user):
-                if "files" in changes:
-                    new = _TABLES[old == _TABLES[0]]
-                    plan = __salt__["smarthost_config.plan"](record, new, **facts)
+                if replace:
                     _replace(config_dir, old, new, plan, record["user"])
-    return {"changes": changes}
+                if boot is not None:
+                    _rewrite(rc_local, boot)
+    return {"changes": changes, "notes": notes + boot_notes}
 
 
 def active(config_dir: str = CONFIG_DIR) -> bool:
@@ -172,15 +190,94 @@ def activate(script: str = BOOT_SCRIPT) -> None:
     _wait_until_running()
 
 
+def remove(
+    config_dir: str = CONFIG_DIR, script: str = BOOT_SCRIPT, queue_dir: str = QUEUE_DIR, test: bool = False
+) -> dict[str, Any]:
+    """
+    Take the configuration of Postfix off an app qube: what ``configure`` and ``activate`` brought.
+
+    The boot script goes first, so that a qube that is killed half-way does not start Postfix again. Messages that
+    wait in the queue stay where they are; a queue without messages goes.
+
+    config_dir
+        The directory that holds the configuration.
+    script
+        The path of the boot script.
+    queue_dir
+        The directory of the queue that lasts.
+    test
+        Only tell what would change.
+
+    Returns a dictionary of ``changes`` (what is ``stopped``, ``unmounted`` and ``removed``; empty when there is
+    nothing) and ``notes``: sentences on what is left and how to get at it.
+
+    Raises CommandExecutionError when something cannot be removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.remove test=True
+    """
+    mounted = ((RUNNING_QUEUE_DIR, queue_dir), (RUNNING_CONFIG_DIR, config_dir))
+    with _told_in_a_sentence("taken back"), contextlib.nullcontext() if test else _lock(config_dir):
+        mounts = [path for path, source in mounted if _same(path, source)]
+        running = mounts and _master_pid(RUNNING_QUEUE_DIR) is not None
+        removed = [script] if os.path.lexists(script) else []
+        if not test:
+            _remove("/", *removed)
+            if running:
+                _systemctl("stop")
+            for path, source in mounted:
+                _unmount(path, source)
+        others, paths, count = _left_to_remove(config_dir, queue_dir)
+        if not test:
+            _remove("/", *paths)
+    notes = []
+    if count:
+        notes.append(
+            f"{count} message{'s' if count > 1 else ''} not sent yet stay in {queue_dir}. To send them, apply"
+            " postfix_smarthost again; to give them up, remove that directory."
+        )
+    if others:
+        notes.append(
+            f"Files that the formula does not use stay in {config_dir}: {_ascii(', '.join(others))}."
+        )
+    changes = {"stopped": ["postfix"] if running else [], "unmounted": mounts, "removed": removed + paths}
+    return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}
+
+
+def _left_to_remove(config_dir: str, queue_dir: str) -> tuple[list[str], list[str], int]:
+    """Return the names of others' files, the paths that may go, and the number of messages that keep the queue."""
+    there = sorted(os.listdir(config_dir)) if os.path.isdir(config_dir) else []
+    ours = {*_TOP_FILES, *_TABLES, *_CARRIED, _STAGING, *_litter(config_dir, None)}
+    others = [name for name in there if name not in ours]
+    paths = [os.path.join(config_dir, name) for name in there if name in ours]
+    if os.path.isdir(config_dir) and not others:
+        paths.append(config_dir)
+    count = sum(len(files) for name in _MESSAGES for _, _, files in os.walk(os.path.join(queue_dir, name)))
+    if os.path.isdir(queue_dir) and not count:
+        paths.append(queue_dir)
+    return others, paths, count
+
+
+def _unmount(path: str, source: str) -> None:
+    """Take off all mounts of a directory; what was mounted by hand may lie below ours."""
+    while _same(path, source) and os.path.ismount(path):
+        process = _run(["umount", path])
+        if process.returncode:
+            raise CommandExecutionError(f"{path} cannot be unmounted: {_ascii(process.stderr)}.")
+
+
 @contextlib.contextmanager
-def _told_in_a_sentence() -> Iterator[None]:
+def _told_in_a_sentence(done: str = "written, so the old one stays in use") -> Iterator[None]:
     """Turn a full disk and the like into a sentence; what was done by then is undone where it happened."""
     try:
         yield
     except OSError as problem:
         where = f" ({problem.filename})" if isinstance(problem.filename, str) else ""
         raise CommandExecutionError(
-            f"The configuration cannot be written, so the old one stays in use: {problem.strerror}{_ascii(where)}."
+            f"The configuration cannot be {done}: {problem.strerror}{_ascii(where)}."
         ) from None
 
 
@@ -377,10 +474,15 @@ def _parameters(main_cf: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def _unused_tables(config_dir: str) -> str:
+    """Return a directory of tables that is not there: without its main.cf, Postfix may still run on the other one."""
+    return next((name for name in _TABLES if not os.path.lexists(os.path.join(config_dir, name))), _TABLES[0])
+
+
 def _litter(config_dir: str, tables: str | None) -> list[str]:
     """Return what an interrupted apply or the hand-made set-up has left, none of which Postfix needs."""
     left = [name for name in (*_TABLES, _STAGING) if name != tables]
-    left += [name + suffix for name in _REPLACED for suffix in ("", *_SUFFIXES)]
+    left += [name + suffix for name in __salt__["smarthost_by_hand.files"]() for suffix in ("", *_SUFFIXES)]
     return [name for name in left if os.path.lexists(os.path.join(config_dir, name))]
 
 
@@ -406,6 +508,93 @@ def _account_differences(config_dir: str, tables: str | None, files: dict[str, A
             if any(old[name].get(sender) != new[name].get(sender) for name in old)
         ),
     }
+
+
+# -- take over what was made by hand -----------------------------------------------------------------------
+
+
+def _is_by_hand(config_dir: str, files: dict[str, Any]) -> bool:
+    """Tell whether there is a main.cf that this formula did not write: it would begin as the planned one does."""
+    main_cf = _read_if_there(os.path.join(config_dir, "main.cf"))
+    return bool(main_cf) and not main_cf.startswith(files["main.cf"].content.split("\n", 1)[0])
+
+
+def _not_carried_over(config_dir: str, files: dict[str, Any], record: dict[str, Any], home: str) -> list[str]:
+    """Say what a configuration made by hand does that the planned one does not."""
+    if not _is_by_hand(config_dir, files):
+        return []
+    planned = {os.path.basename(path): file.content for path, file in files.items()}
+    names = ("main.cf", "master.cf", "sender_relay")
+    old = {name: _read_if_there(os.path.join(config_dir, name)) for name in names}
+    found = __salt__["smarthost_by_hand.not_carried_over"](old, planned)
+    ours = {*_TOP_FILES, *_TABLES, *_CARRIED, _STAGING, *_litter(config_dir, None)}
+    others = sorted({*os.listdir(config_dir)} - ours - {name + _BY_HAND for name in _TOP_FILES})
+    notes = [
+        f"{what}: {_ascii(', '.join(items))}."
+        for what, items in (
+            ("Parameters of main.cf that are not carried over", found["parameters"]),
+            ("Services of master.cf that are not carried over", found["services"]),
+            ("Senders that had a relay and have no account now", found["senders"]),
+            (f"Files that stay in {config_dir} and are not used", others),
+        )
+        if items
+    ]
+    procmailrc = os.path.join(home, ".procmailrc")
+    sorted_before = "procmail" in __salt__["smarthost_by_hand.parameters"](old["main.cf"]).get(
+        "mailbox_command", ""
+    )
+    if sorted_before and not record["lists"] and os.path.exists(procmailrc):
+        notes.append(f"{_ascii(procmailrc)} is not read any more: it is when the pillar has lists.")
+    kept = " and ".join(os.path.join(config_dir, name + _BY_HAND) for name in ("main.cf", "master.cf"))
+    return [*notes, f"The old main.cf and master.cf are kept as {kept}."]
+
+
+def _without_activation(rc_local: str) -> tuple[str | None, list[str]]:
+    """Return rc.local without the lines that start Postfix, None if it has none, and what the user has to do."""
+    text = _read_if_there(rc_local)
+    found = __salt__["smarthost_by_hand.rc_local"](text)
+    new = found["text"]
+    if found["removed"] and not _is_shell(new) and _is_shell(text):
+        found = {"removed": 0, "related": __salt__["smarthost_by_hand.rc_local_lines"](text)}
+    notes = [
+        f"{rc_local} still mounts or starts Postfix by itself: take line {number} out."
+        for number in found["related"]
+    ]
+    return (new if found["removed"] else None), notes
+
+
+def _is_shell(text: str) -> bool:
+    """Tell whether a script can be read by the shell that it names."""
+    shell = "bash" if "bash" in text.split("\n", 1)[0] else "sh"
+    process = subprocess.run(
+        [f"/bin/{shell}", "-n"],
+        input=text.encode("utf-8", "surrogateescape"),
+        capture_output=True,
+        check=False,
+    )
+    return process.returncode == 0
+
+
+def _rewrite(path: str, text: str) -> None:
+    """Replace the text of a file, and keep its owner and mode."""
+    path = os.path.realpath(path)
+    new = f"{path}.postfix_smarthost"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    try:
+        shutil.copy2(path, new)
+        status = os.stat(path)
+        os.chown(new, status.st_uid, status.st_gid)
+        with open(new, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        raise
+    _sync(os.path.dirname(path))
 
 
 # -- change -------------------------------------------------------------------------------------------------
@@ -470,8 +659,9 @@ def _replace(config_dir: str, old: str | None, new: str, files: dict[str, Any], 
     _remove(config_dir, _STAGING)
     staging = os.path.join(config_dir, _STAGING)
     try:
-        _build(staging, files)
-        _preflight(staging, files)
+        with _old_one_named(config_dir):
+            _build(staging, files)
+            _preflight(staging, files)
         _remove(config_dir, new)
         _make_live(config_dir, old, new, files, user)
     finally:
@@ -486,6 +676,18 @@ def _open(directory: str) -> None:
     """Let all look into a directory, whatever the umask is, and root alone write to it."""
     os.chown(directory, 0, 0)
     os.chmod(directory, 0o755)  # noqa: S103 - the programs of the user read main.cf
+
+
+@contextlib.contextmanager
+def _old_one_named(config_dir: str) -> Iterator[None]:
+    """Let each refusal say what is in use now."""
+    try:
+        yield
+    except CommandExecutionError as problem:
+        kept = " The old configuration stays in use."
+        if "stays in use" in str(problem) or not os.path.lexists(os.path.join(config_dir, "main.cf")):
+            kept = ""
+        raise CommandExecutionError(f"{problem}{kept}") from None
 
 
 def _build(staging: str, files: dict[str, Any]) -> None:
@@ -594,13 +796,17 @@ def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]
     """Put a staged configuration in place; if Postfix does not run with it, put the old one back."""
     staging = os.path.join(config_dir, _STAGING)
     running = _same(RUNNING_CONFIG_DIR, config_dir) and _master_pid(RUNNING_QUEUE_DIR) is not None
-    restart = old is not None and _needs_restart(config_dir, old, files)
+    # Where it was made by hand, nothing is known of it.
+    restart = old is None or _needs_restart(config_dir, old, files)
     # The old files stay here until Postfix runs on the new ones.
     kept = {name: os.path.join(staging, f"{name}.old") for name in _TOP_FILES}
     for name, copy in kept.items():
         if os.path.lexists(os.path.join(config_dir, name)):
             shutil.copy2(os.path.join(config_dir, name), copy, follow_symlinks=False)
+    by_hand = ("main.cf", "master.cf") if _is_by_hand(config_dir, files) else ()
     try:
+        for name in by_hand:
+            _keep(os.path.join(config_dir, name))
         if running and restart:
             _systemctl("stop")
         _switch(staging, config_dir, new)
@@ -614,12 +820,31 @@ def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]
                 os.replace(copy, os.path.join(config_dir, name))
             else:
                 _remove(config_dir, name)
-        if running:
-            _systemctl("start" if restart else "reload")
+        _remove(config_dir, *(name + _BY_HAND for name in by_hand))
+        problem = _resume() if running else ""
         _remove(config_dir, new)
         if isinstance(failure, CommandExecutionError):
-            raise CommandExecutionError(f"{failure} The old configuration is back in use.") from None
+            back = f"back, but {problem}" if problem else "back in use."
+            raise CommandExecutionError(f"{failure} The old configuration is {back}") from None
         raise
+
+
+def _keep(path: str) -> None:
+    """Copy a file that was made by hand; root alone may read the copy, whatever it holds."""
+    if os.path.lexists(path):
+        shutil.copyfile(path, path + _BY_HAND)
+        os.chmod(path + _BY_HAND, 0o600)
+
+
+def _resume() -> str:
+    """Let Postfix run on the configuration that was put back; return what is wrong if it does not."""
+    try:
+        # One that runs is never stopped: it may not come up again.
+        _systemctl("start" if _master_pid(RUNNING_QUEUE_DIR) is None else "reload")
+        _wait_until_running()
+    except CommandExecutionError as problem:
+        return str(problem)
+    return ""
 
 
 def _switch(staging: str, config_dir: str, tables: str) -> None:
@@ -661,6 +886,9 @@ def _must_take_mail(user: str) -> None:
 
 
 def _systemctl(action: str) -> None:
+    if action == "start":
+        # systemd starts nothing that has failed some times in a row, with whatever configuration.
+        _run(["systemctl", "reset-failed", "postfix"])
     process = _run(["systemctl", action, "postfix"])
     if process.returncode:
         raise CommandExecutionError(

@@ -31,7 +31,8 @@ def configured(
         side would bring may then still be missing.
 
     With ``test=True`` nothing is written; the changes that are predicted are those that would be made, but for
-    what only Postfix itself can refuse. The changes name accounts and files, never a value.
+    what only Postfix itself can refuse. The changes name accounts and files, never a value. What of a configuration
+    made by hand is not carried over is named in the comment.
 
     .. code-block:: yaml
 
@@ -44,18 +45,19 @@ def configured(
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
-        ret["changes"] = __salt__["postfix_smarthost.configure"](
+        done = __salt__["postfix_smarthost.configure"](
             ca_file=ca_file,
             procmail=procmail,
             submit_policy=submit_policy,
             config_dir=name,
             prepares=prepares,
             test=__opts__["test"],
-        )["changes"]
+        )
     except CommandExecutionError as problem:
         ret["result"] = False
         ret["comment"] = str(problem)
         return ret
+    ret["changes"] = done["changes"]
     if not ret["changes"]:
         ret["comment"] = "The configuration is in place."
     elif __opts__["test"]:
@@ -63,6 +65,44 @@ def configured(
         ret["comment"] = "The configuration would be changed."
     else:
         ret["comment"] = "The configuration was changed."
+    ret["comment"] = "\n".join([ret["comment"], *done["notes"]])
+    return ret
+
+
+def removed(name: str, script: str) -> dict[str, Any]:
+    """
+    Make sure that nothing of the configuration is left: neither files nor mounts nor Postfix running on them.
+
+    name
+        The directory that holds the configuration, an absolute path.
+    script
+        The path of the boot script.
+
+    With ``test=True`` nothing is done. Messages that were not sent stay in the queue; the comment counts them and says
+    how to get at them.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-clean-appvm:
+          postfix_smarthost.removed:
+            - name: /usr/local/etc/postfix
+            - script: /rw/config/rc.local.d/50-postfix-smarthost.rc
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
+    try:
+        done = __salt__["postfix_smarthost.remove"](config_dir=name, script=script, test=__opts__["test"])
+    except CommandExecutionError as problem:
+        ret.update(result=False, comment=str(problem))
+        return ret
+    ret["changes"] = done["changes"]
+    if not ret["changes"]:
+        ret["comment"] = "There is no configuration."
+    elif __opts__["test"]:
+        ret["result"] = None
+        ret["comment"] = "The configuration would be removed."
+    else:
+        ret["comment"] = "The configuration was removed."
+    ret["comment"] = "\n".join([ret["comment"], *done["notes"]])
     return ret
 
 

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# Take back what the formula brought, by the type of the qube: the accounts of an app qube, Postfix of a template.
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
+---
+{%- if is_dom0 %}
+include:
+  - postfix_smarthost.dom0
+{%- else %}
+{%- if type != "template" %}
+postfix_smarthost-clean-appvm:
+  postfix_smarthost.removed:
+    - name: {{ mail.config_dir }}
+    - script: {{ mail.script }}
+{%- endif %}
+{%- if type in ("template", "standalone") %}
+
+postfix_smarthost-clean-template-aliases:
+  file.replace:
+    - name: {{ mail.aliases }}
+    - pattern: '^root:[ \t]*user[ \t]*(?:\n|\Z)'
+    - repl: ""
+    - backup: false
+    - ignore_if_missing: true
+
+# Only this one: what else was installed, the user may have had before.
+postfix_smarthost-clean-template-packages:
+  pkg.removed:
+    - name: postfix
+{%- if type == "standalone" %}
+    - require:
+        - postfix_smarthost: postfix_smarthost-clean-appvm
+{%- endif %}
+{%- endif %}
+{%- endif %}

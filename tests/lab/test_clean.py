@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The formula takes back what it brought, and keeps the mail that was not sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .lab import Lab
+    from .qube import Qube, Template
+    from .relay import MX, Relay
+
+QUEUE = "/rw/bind-dirs/var/spool/postfix"
+CLEAN = "postfix_smarthost-clean-appvm"
+
+
+def mounts(qube: Qube) -> list[str]:
+    """Return what is mounted over Postfix's directories."""
+    targets = qube.run("findmnt", "--noheadings", "--raw", "--output=TARGET").stdout.split()
+    return [target for target in targets if target in ("/etc/postfix", "/var/spool/postfix")]
+
+
+def test_a_qube_is_cleaned_and_its_queue_is_sent_after_the_next_apply(
+    new_qube: Callable[..., Qube], relay_a: Relay, mx: MX
+) -> None:
+    qube = new_qube(pillar=pillar(ALICE, BOB))
+    untouched = qube.tree("/rw", "/etc")
+    qube.apply("postfix_smarthost").check()
+    subjects = [unique() for _ in range(3)]
+    relay_a.stop()
+    try:
+        for subject in subjects:
+            qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
+        qube.wait_for(lambda: len(qube.queue()) == 3, "three messages in the queue")
+
+        before = qube.tree("/rw/config", "/usr/local", "/etc")
+        predicted = qube.apply("postfix_smarthost.clean", test=True).check()
+        assert qube.tree("/rw/config", "/usr/local", "/etc") == before
+        assert predicted.predicted == [CLEAN]
+        # Accounts are not needed to take them away.
+        qube.pillar = {}
+        applied = qube.apply("postfix_smarthost.clean").check()
+    finally:
+        relay_a.start()
+    assert applied.changed == [CLEAN]
+    assert applied.states[CLEAN]["changes"] == predicted.states[CLEAN]["changes"]
+    comment = applied.states[CLEAN]["comment"]
+    assert f"3 messages not sent yet stay in {QUEUE}. To send them, apply postfix_smarthost again" in comment
+    assert mounts(qube) == []
+    assert qube.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
+    made = {"/rw/bind-dirs", "/rw/config/rc.local.d", "/rw/usrlocal/etc"}
+    left = {
+        path
+        for path in {*qube.tree("/rw", "/etc")} - {*untouched}
+        if not path.startswith(("/rw/bind-dirs/", "/rw/home/user/.maildir"))
+    }
+    assert left <= made, left
+    patterns = ["-e", ALICE.password, "-e", BOB.password]
+    found = qube.run("grep", "-rlsaF", *patterns, "/rw", "/etc", "/var", "/root", "/tmp", "/run", check=False)
+    assert found.stdout == ""
+    assert qube.apply("postfix_smarthost.clean").check().changed == []
+
+    qube.restart()
+    assert qube.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
+    assert mounts(qube) == []
+
+    qube.pillar = pillar(ALICE, BOB)
+    qube.apply("postfix_smarthost").check()
+    qube.run("postqueue", "-f")
+    for subject in subjects:
+        assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
+        assert len(relay_a.received(subject)) == 1
+    assert mx.connections() == []
+
+
+def test_an_empty_queue_goes_and_files_of_others_stay(new_qube: Callable[..., Qube]) -> None:
+    qube = new_qube(pillar=pillar(ALICE))
+    qube.apply("postfix_smarthost").check()
+    qube.write("/usr/local/etc/postfix/notes", "mine\n")
+    applied = qube.apply("postfix_smarthost.clean").check()
+    assert "stay in /usr/local/etc/postfix: notes." in applied.states[CLEAN]["comment"]
+    assert "not sent yet" not in applied.states[CLEAN]["comment"]
+    assert qube.run("ls", "-A", "/usr/local/etc/postfix").stdout == "notes\n"
+    assert qube.run("test", "-e", QUEUE, check=False).returncode == 1
+
+
+@pytest.mark.parametrize("gone", ["mounts", "boot script", "configuration"])
+def test_what_is_half_gone_is_cleaned(new_qube: Callable[..., Qube], gone: str) -> None:
+    qube = new_qube(pillar=pillar(ALICE))
+    qube.apply("postfix_smarthost").check()
+    script = {
+        "mounts": "systemctl stop postfix; umount /etc/postfix /var/spool/postfix",
+        "boot script": "rm -r /rw/config/rc.local.d",
+        "configuration": "rm -r /usr/local/etc/postfix/*",
+    }[gone]
+    qube.run("sh", "-c", script)
+    qube.apply("postfix_smarthost.clean").check()
+    assert mounts(qube) == []
+    for path in ("/usr/local/etc/postfix", "/rw/config/rc.local.d/50-postfix-smarthost.rc", QUEUE):
+        assert qube.run("test", "-e", path, check=False).returncode == 1
+    assert qube.apply("postfix_smarthost.clean").check().changed == []
+
+
+def test_a_template_is_cleaned_and_can_be_prepared_again(prepared: Template, lab: Lab) -> None:
+    template = prepared.clone("debian-13-cleaned")
+    try:
+        template.start()
+        predicted = template.apply("postfix_smarthost.clean", test=True).check()
+        applied = template.apply("postfix_smarthost.clean").check()
+        assert applied.changed == predicted.predicted
+        status = template.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "postfix", check=False).stdout
+        assert status != "installed"
+        assert "root:" not in template.read("/etc/aliases")
+        assert template.apply("postfix_smarthost.clean").check().changed == []
+        template.apply("postfix_smarthost").check()
+        assert template.apply("postfix_smarthost").check().changed == []
+        assert template.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
+    finally:
+        lab.remove(template)
+
+
+def test_dom0_is_not_cleaned(new_qube: Callable[..., Qube]) -> None:
+    dom0 = new_qube(type="admin")
+    before = dom0.tree("/rw", "/etc")
+    applied = dom0.apply("postfix_smarthost.clean").check()
+    assert (applied.changed, len(applied.states)) == ([], 1)
+    assert dom0.tree("/rw", "/etc") == before
