@@ -26,7 +26,7 @@ FACTS = {
     "submit_policy": "#!/usr/bin/python3\n",
 }
 # How many cases each test that fuzzes tries; `make fuzz` tries 100,000.
-CASES = int(os.environ.get("FUZZ_CASES", "1000"))
+CASES = int(os.environ.get("FUZZ_CASES", "500"))
 fuzz = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 
 # What means something to Postfix, the shell, Jinja, YAML, procmail or a terminal; letters; odd parts of Unicode.

@@ -103,12 +103,9 @@ class Qube:
 
     def query(self, key: str, name: str) -> str | None:
         """Look up a key as Postfix does, in the table as main.cf names it."""
-        (named,) = {
-            word.rstrip(",")
-            for line in self.lines("main.cf")
-            for word in line.split()
-            if word.rstrip(",").endswith(f"/{self.tables.name}/{name}")
-        }
+        end = f"/{self.tables.name}/{name}"
+        words = (word.rstrip(",") for line in self.lines("main.cf") for word in line.split())
+        (named,) = {word for word in words if word.endswith(end)}
         kind = named.partition(":")[0].replace(
             "${default_database_type}", self.modules.postmap.default_type()
         )
@@ -159,7 +156,11 @@ def copy_tree(source: Path, target: Path) -> None:
 
 @pytest.fixture
 def qube(
-    loaders: object, run_state: Callable, _places: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    loaders: object,
+    run_state: Callable,
+    _places: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Qube]:
     """A qube without a configuration."""
     modules = loaders.modules
@@ -175,7 +176,10 @@ def qube(
             (empty / name).touch(mode=0o755)
         (empty / "aliases").write_text("root: user\n")
         modules.postmap.build(f"auto:{empty}/aliases", alias=True)
-    copy_tree(empty, qube.root)
+        # `postfix check` takes longer than all the rest of an apply: see really_checked.
+        Qube(run_state, modules, empty, pillar).program("postfix", "exit 0")
+    if "configured" not in request.fixturenames or not (_places / "configured").exists():
+        copy_tree(empty, qube.root)
     user = pwd.struct_passwd(("user", "x", 12345, 54321, "", str(qube.home), "/bin/sh"))
     module = modules.postfix_smarthost.configure.__globals__
     for name, value in {
@@ -187,8 +191,6 @@ def qube(
         assert name in module
         monkeypatch.setitem(module, name, value)
     monkeypatch.setenv("PATH", f"{qube.bin}:{os.environ['PATH']}")
-    # `postfix check` takes longer than all the rest of an apply: see really_checked.
-    qube.program("postfix", "exit 0")
     yield qube
     for secret in (ALICES, BOBS):
         assert not [name for name in qube.holding(secret) if "saslpass" not in name and "bin/" not in name]
@@ -409,7 +411,7 @@ def test_lists_come_and_go(qube: Qube) -> None:
 # -- types of tables ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["hash", "lmdb", "cdb", "texthash", "auto"])
+@pytest.mark.parametrize("kind", ["lmdb", "cdb", "texthash", "auto"])
 def test_the_type_of_tables(really_checked: Qube, kind: str, testmode: bool) -> None:
     qube = really_checked
     qube.record["table_type"] = kind
@@ -426,9 +428,7 @@ def test_the_type_of_tables(really_checked: Qube, kind: str, testmode: bool) -> 
     unchanged(qube)
 
 
-@pytest.mark.parametrize(
-    "change", [("hash", "lmdb"), ("lmdb", "texthash"), ("texthash", "hash"), ("auto", "cdb")]
-)
+@pytest.mark.parametrize("change", [("hash", "lmdb"), ("texthash", "cdb")])
 def test_another_type_of_tables(qube: Qube, change: tuple[str, str]) -> None:
     qube.record["table_type"], other = change
     qube.applied()
@@ -692,8 +692,7 @@ def test_a_failure_leaves_all_as_it_was(
 @pytest.mark.parametrize(
     ("call", "number"),
     # Of the calls of os.replace, the last four are the swap.
-    [("fsync", 1), ("fsync", 15), ("fchmod", 3), ("mkdir", 2), ("mkdir", 4)]
-    + [("replace", number) for number in (1, 6, 7, 8, 9)],
+    [("fsync", 1), ("fchmod", 3), ("mkdir", 4), *(("replace", number) for number in (1, 6, 7, 8, 9))],
 )
 def test_a_full_disk_leaves_all_as_it_was(
     configured: Qube, monkeypatch: pytest.MonkeyPatch, call: str, number: int
@@ -812,7 +811,7 @@ def test_two_applies_at_once_leave_one_of_the_two(configured: Qube) -> None:
 @pytest.mark.parametrize(
     ("step", "number"),
     # Of the calls of os.replace, the last four are the swap.
-    [("fsync", 1), ("fsync", 12), ("fsync", 30)] + [("replace", number) for number in (1, 6, 7, 8, 9)],
+    [("fsync", 12), *(("replace", number) for number in (6, 7, 8, 9))],
 )
 def test_a_kill_leaves_one_of_the_two_and_the_next_apply_heals(
     configured: Qube, step: str, number: int
@@ -927,7 +926,7 @@ def test_postfix_reads_the_tables_as_they_were_meant(
     """Passwords of any shape through Postfix's own programs, hundreds in one table."""
 
     @given(st.lists(randoms.map(password), min_size=300, max_size=300))
-    @settings(max_examples=3, deadline=None, database=None, phases=["generate"])
+    @settings(max_examples=2, deadline=None, database=None, phases=["generate"])
     def check(passwords: list[str]) -> None:
         accounts = [
             ALICE | {"address": f"{number}@example.com", "username": f"{number}", "password": text}
@@ -947,7 +946,7 @@ def test_postfix_reads_the_tables_as_they_were_meant(
 
 
 @given(randoms)
-@settings(max_examples=3, deadline=None, phases=["generate"])
+@settings(max_examples=2, deadline=None, phases=["generate"])
 def each_record_is_applied(qube: Qube, random: Any) -> None:  # noqa: ANN401
     qube.record = record(random) | {"user": "user"}
     qube.applied()

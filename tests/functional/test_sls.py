@@ -91,9 +91,9 @@ def qube(kind: str, **record: Any) -> dict[str, Any]:  # noqa: ANN401
         ("postfix_smarthost", qube("app", postfix_smarthost=RECORD), {"os_family": "Debian"}, APPVM),
         ("postfix_smarthost", qube("app", postfix_smarthost=RECORD), {"os_family": "RedHat"}, APPVM),
         ("postfix_smarthost", qube("standalone"), {"os_family": "Debian"}, TEMPLATE | APPVM),
-        ("postfix_smarthost", {}, {"os_family": "Debian"}, TEMPLATE | APPVM),
+        ("postfix_smarthost", {"postfix_smarthost": RECORD}, {"os_family": "Debian"}, TEMPLATE | APPVM),
         ("postfix_smarthost.template", qube("template"), {"os_family": "Debian"}, TEMPLATE),
-        ("postfix_smarthost.appvm", qube("app"), {"os_family": "Debian"}, APPVM),
+        ("postfix_smarthost.appvm", qube("app", postfix_smarthost=RECORD), {"os_family": "Debian"}, APPVM),
     ],
 )
 def test_what_a_qube_gets(
@@ -160,9 +160,8 @@ def test_packages_and_rivals(compiled: Compile) -> None:
     ],
 )
 def test_what_the_states_are_told(compiled: Compile, os_family: str, ca_file: str) -> None:
-    by_id = {
-        chunk["__id__"]: chunk for chunk in compiled("postfix_smarthost", qube("app"), os_family=os_family)
-    }
+    low = compiled("postfix_smarthost", qube("app", postfix_smarthost=RECORD), os_family=os_family)
+    by_id = {chunk["__id__"]: chunk for chunk in low}
     configuration = by_id["postfix_smarthost-appvm-configuration"]
     assert configuration["name"] == "/usr/local/etc/postfix"
     assert configuration["ca_file"] == ca_file
@@ -186,7 +185,7 @@ def test_where_postfix_is_stopped(compiled: Compile, kind: str, stop: bool) -> N
 
 
 def test_the_order(compiled: Compile) -> None:
-    low = compiled("postfix_smarthost", qube("standalone"), os_family="RedHat")
+    low = compiled("postfix_smarthost", {"postfix_smarthost": RECORD}, os_family="RedHat")
     require = {chunk["__id__"]: chunk.get("require", []) for chunk in low}
     packages = {"pkg": "postfix_smarthost-template-packages"}
     for name in ("mta", "aliases", "service"):
