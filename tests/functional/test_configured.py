@@ -291,6 +291,18 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
     )
 
 
+def test_the_umask_does_not_matter(qube: Qube) -> None:
+    """Under one of 077, sendmail(1) could not have read main.cf, nor procmail(1) its recipes."""
+    umask = os.umask(0o077)
+    try:
+        qube.applied()
+    finally:
+        os.umask(umask)
+    qube.is_good()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (qube.config_dir, qube.tables)} == {0o755}
+    assert stat.S_IMODE((qube.config_dir / "main.cf").stat().st_mode) == 0o644
+
+
 def test_maildirs_belong_to_the_user(qube: Qube, testmode: bool) -> None:
     qube.record["lists"] = LISTS
     added = qube.apply(testmode).changes["maildirs"]["added"]
@@ -666,6 +678,14 @@ def fail_maildir(qube: Qube) -> str:
     return "File exists"
 
 
+def fail_link(qube: Qube) -> str:
+    """A link of the user's to where only root may write."""
+    (qube.root / "of-root").mkdir(mode=0o755)
+    (qube.home / ".maildir").symlink_to(qube.root / "of-root")
+    qube.record["lists"] = LISTS
+    return "Permission denied"
+
+
 @pytest.mark.parametrize(
     "failure", [function for name, function in [*globals().items()] if name.startswith("fail_")]
 )
@@ -676,7 +696,7 @@ def test_a_failure_leaves_all_as_it_was(
     qube = request.getfixturevalue("configured" if before else "qube")
     if before:
         change_password(qube)
-        if failure in (fail_home, fail_maildir):
+        if failure in (fail_home, fail_maildir, fail_link):
             (qube.home / ".maildir").rmdir()
     sentence = failure(qube)
     world = qube.world()
