@@ -10,7 +10,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest
+# Two at a time, a file at a time: the tests of a file share what takes long to make, and mostly one core each.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Debian packages: for the linters and the virtual environment; for the tests of the modules, which run Postfix's own
 # programs; for the lab.
@@ -56,7 +57,7 @@ lab: apt-lab $(VENV)/installed ## real template, qubes and relays
 	@$(PYTEST) tests/lab
 
 soak: apt-lab $(VENV)/installed ## the long runs, which `make test` leaves out
-	@$(PYTEST) -m soak tests/lab
+	@$(BIN)/python -m pytest -m soak tests/lab
 
 fuzz: apt-lint $(VENV)/installed ## 100,000 hostile pillars for each test that tries some
 	@FUZZ_CASES=100000 $(PYTEST) tests/unit/test_smarthost_accounts.py tests/unit/test_smarthost_config.py

@@ -133,7 +133,7 @@ marks = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(texts | marks, texts | marks), min_size=10, max_size=20))
 def test_any_text_arrives_as_it_was_written(lasting_dom0: Dom0, written: list[tuple[str, str]]) -> None:
     record = {
