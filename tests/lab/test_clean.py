@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
+from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
@@ -81,30 +80,31 @@ def test_a_qube_is_cleaned_and_its_queue_is_sent_after_the_next_apply(
 
 def test_an_empty_queue_goes_and_files_of_others_stay(new_qube: Callable[..., Qube]) -> None:
     qube = new_qube(pillar=pillar(ALICE))
-    qube.apply("postfix_smarthost").check()
+    assert direct.run(qube).error is None
     qube.write("/usr/local/etc/postfix/notes", "mine\n")
-    applied = qube.apply("postfix_smarthost.clean").check()
-    assert "stay in /usr/local/etc/postfix: notes." in applied.states[CLEAN]["comment"]
-    assert "not sent yet" not in applied.states[CLEAN]["comment"]
+    said = direct.run(qube, "postfix_smarthost.remove")
+    assert said.result["notes"] == [
+        "Files that the formula does not use stay in /usr/local/etc/postfix: notes.",
+    ]
     assert qube.run("ls", "-A", "/usr/local/etc/postfix").stdout == "notes\n"
     assert qube.run("test", "-e", QUEUE, check=False).returncode == 1
 
 
-@pytest.mark.parametrize("gone", ["mounts", "boot script", "configuration"])
-def test_what_is_half_gone_is_cleaned(new_qube: Callable[..., Qube], gone: str) -> None:
+def test_what_is_half_gone_is_cleaned(new_qube: Callable[..., Qube]) -> None:
+    """As after a cleaning that was killed, or one by hand."""
     qube = new_qube(pillar=pillar(ALICE))
-    qube.apply("postfix_smarthost").check()
-    script = {
-        "mounts": "systemctl stop postfix; umount /etc/postfix /var/spool/postfix",
-        "boot script": "rm -r /rw/config/rc.local.d",
-        "configuration": "rm -r /usr/local/etc/postfix/*",
-    }[gone]
-    qube.run("sh", "-c", script)
-    qube.apply("postfix_smarthost.clean").check()
-    assert mounts(qube) == []
-    for path in ("/usr/local/etc/postfix", "/rw/config/rc.local.d/50-postfix-smarthost.rc", QUEUE):
-        assert qube.run("test", "-e", path, check=False).returncode == 1
-    assert qube.apply("postfix_smarthost.clean").check().changed == []
+    for gone in (
+        "systemctl stop postfix; umount /etc/postfix /var/spool/postfix",
+        "rm -r /rw/config/rc.local.d",
+        "rm -r /usr/local/etc/postfix/*",
+    ):
+        assert direct.run(qube).error is None
+        qube.run("sh", "-c", gone)
+        assert direct.run(qube, "postfix_smarthost.remove").error is None
+        assert mounts(qube) == []
+        for path in ("/usr/local/etc/postfix", direct.BOOT_SCRIPT, QUEUE):
+            assert qube.run("test", "-e", path, check=False).returncode == 1
+        assert direct.run(qube, "postfix_smarthost.remove").changes == {}
 
 
 def test_a_template_is_cleaned_and_can_be_prepared_again(prepared: Template, lab: Lab) -> None:
