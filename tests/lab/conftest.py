@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .accounts import unique
+from .accounts import RECIPIENTS, unique
 from .lab import Lab
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ def lab() -> Iterator[Lab]:
     """Give a lab with nothing in it."""
     with Lab() as made:
         yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidy(lab: Lab) -> Iterator[None]:
+    """Let no machine of a module run on beside those of the next one."""
+    yield
+    lab.tidy(keep=("debian-13-prepared", "smtp.a.test", "smtp.b.test", f"mx.{RECIPIENTS}"))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from .qubesctl import Qubesctl
 from .relay import MX, MailHost, Relay, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import FrameType
 
     from .rootfs import Rootfs
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _Machine = TypeVar("_Machine", bound=Machine)
+_INOTIFY_INSTANCES = 1024
 _Host = TypeVar("_Host", bound=MailHost)
 
 # Ends what is left when the lab itself was killed: it waits for the end of the pipe that the lab holds.
@@ -76,6 +77,7 @@ class Lab:
         missing = rootfs.missing_programs()
         if missing:
             raise LabError(f"programs that the lab needs are missing: {', '.join(missing)}")
+        _allow_containers()
         self._signals.enter_context(_terminable())
         # Directories here become those that users in a qube see.
         self._exit.callback(os.umask, os.umask(0o022))
@@ -290,12 +292,38 @@ class Lab:
         host.start()
         return host
 
+    def tidy(self, keep: Iterable[str]) -> None:
+        """Kill and delete the machines, and stop the mail hosts, that are not to be kept.
+
+        Args:
+            keep: names of machines and of mail hosts; halted templates stay anyway, others may be made of them.
+
+        """
+        names = {*keep}
+        for machine in [machine for machine in self._machines.values() if machine.name not in names]:
+            if machine.running or machine.type != "template":
+                self.remove(machine)
+        for host in self.relays.values():
+            if host.running and host.name not in names:
+                host.stop()
+
     def remove(self, machine: Machine) -> None:
         """Kill a machine and delete what is left of it, to save memory and disk space during long runs."""
         machine.halt(force=True)
         self._machines.pop(machine.name, None)
         self._containers.remove(machine)
         _remove(machine.place)
+
+
+def _allow_containers() -> None:
+    """Let root have as many inotify(7) instances as two labs need: a systemd takes about eight, and 128 are usual.
+
+    It holds until the machine is rebooted.
+    """
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < _INOTIFY_INSTANCES:
+        with contextlib.suppress(OSError):
+            limit.write_text(str(_INOTIFY_INSTANCES))
 
 
 def _remove(path: Path) -> None:
