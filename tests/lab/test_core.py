@@ -51,10 +51,14 @@ def test_untouched_template_and_qube_to_mail_and_again_after_restart(
     mx: MX,
 ) -> None:
     template = new_template()
+    template.start()
+    before = template.tree("/rw", "/etc")
     predicted = template.apply("postfix_smarthost", test=True).check()
+    assert template.tree("/rw", "/etc") == before
     applied = template.apply("postfix_smarthost").check()
     assert applied.changed == predicted.predicted
     assert template.apply("postfix_smarthost").check().changed == []
+    template.shutdown()
 
     qube = new_qube(template=template, pillar=pillar(*ACCOUNTS))
     assert qube.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
@@ -79,6 +83,22 @@ def test_prepared_template_never_runs_postfix(prepared: Template, lab: Lab) -> N
         assert "daemon started" not in template.run("journalctl", "--no-pager").stdout
     finally:
         lab.remove(template)
+
+
+def test_another_mta_of_the_template_is_gone(new_template: Callable[..., Template]) -> None:
+    rival = "exim4-daemon-light"
+    template = new_template()
+    template.start()
+    template.run("apt-get", "-qq", "update")
+    template.run("apt-get", "-qq", "-y", "install", rival, env={"DEBIAN_FRONTEND": "noninteractive"})
+    assert template.salt("mta.current")["package"] == rival
+    template.apply("postfix_smarthost").check()
+    assert template.salt("mta.current")["package"] == "postfix"
+    assert (
+        template.run("dpkg-query", "-W", "-f", "${db:Status-Status}", rival, check=False).stdout
+        != "installed"
+    )
+    assert template.apply("postfix_smarthost").check().changed == []
 
 
 def test_template_with_accounts_is_refused_and_keeps_none(new_template: Callable[..., Template]) -> None:
