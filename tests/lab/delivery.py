@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Send many messages from a qube whose power is cut again and again, and account for each of them."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .accounts import ALICE, RECIPIENT, unique
+
+if TYPE_CHECKING:
+    from .qube import Qube
+    from .relay import Relay
+
+# Says of each message that it was taken, as soon as sendmail(1) has said so.
+_SEND = """\
+import subprocess, sys
+sender, recipient, *subjects = sys.argv[1:]
+for subject in subjects:
+    text = f"From: {sender}\\nTo: {recipient}\\nSubject: {subject}\\n\\nOne of many.\\n"
+    done = subprocess.run(["sendmail", "-i", "-f", sender, recipient], input=text, text=True)
+    if done.returncode == 0:
+        print(subject, flush=True)
+"""
+
+
+@dataclass
+class Account:
+    """What became of the messages.
+
+    Args:
+        sent: the subjects that sendmail(1) has taken, with exit code 0.
+        kills: when the power was cut, in seconds since the epoch.
+        arrived: subject -> when the relay got it, each time.
+
+    """
+
+    sent: list[str] = field(default_factory=list)
+    kills: list[float] = field(default_factory=list)
+    arrived: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> list[str]:
+        """What was taken and did not arrive."""
+        return [subject for subject in self.sent if subject not in self.arrived]
+
+    @property
+    def duplicated(self) -> list[str]:
+        """What arrived more than once."""
+        return [subject for subject, times in self.arrived.items() if len(times) > 1]
+
+    @property
+    def unexplained(self) -> list[str]:
+        """What arrived more often than SMTP allows.
+
+        A client that dies after the relay has accepted a message, and before its own queue says so, sends
+        it once more (RFC 5321 4.5.4.1, 6.1): between two copies there has to be a kill.
+        """
+        return [
+            subject
+            for subject in self.duplicated
+            if not all(
+                any(first < kill < second for kill in self.kills)
+                for first, second in zip(self.arrived[subject], self.arrived[subject][1:], strict=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.sent)} messages sent, {len(self.kills)} kills,"
+            f" {len(self.lost)} lost, {len(self.duplicated)} duplicated, {len(self.unexplained)} of them unexplained"
+        )
+
+
+def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed: int) -> Account:
+    """Send messages from a qube, cut its power at random moments meanwhile, and wait until its queue is empty.
+
+    Args:
+        qube: a mail qube with the account ALICE, running.
+        relay: her relay.
+        messages: how many to send at least; one whose sendmail(1) was killed is not counted.
+        kills: how often the power is cut.
+        seed: of the random moments.
+
+    """
+    moments = random.Random(seed)  # noqa: S311 - not for secrets
+    account = Account()
+    mark = unique("many")
+    batch = -(-messages // (kills + 1))
+    number = 0
+    while len(account.sent) < messages:
+        count = min(batch, messages - len(account.sent))
+        subjects = [f"{mark}-{number + i}" for i in range(count)]
+        number += count
+        sending = threading.Thread(target=_send, args=(qube, subjects, account.sent))
+        sending.start()
+        if len(account.kills) < kills:
+            time.sleep(moments.uniform(0, 8))
+            account.kills.append(time.time())
+            qube.kill()
+            sending.join()
+            qube.start()
+        else:
+            sending.join()
+    qube.wait_for(lambda: not qube.queue(), "the queue to be empty", 600, pause=1)
+    # The relay, too, keeps a message only some time after it has accepted it.
+    deadline = time.monotonic() + 60
+    while True:
+        arrivals = sorted(
+            (mail.time, mail.subject) for mail in relay.received() if mail.subject.startswith(mark)
+        )
+        account.arrived = {subject: [] for _, subject in arrivals}
+        for when, subject in arrivals:
+            account.arrived[subject].append(when)
+        if not account.lost or time.monotonic() > deadline:
+            return account
+        time.sleep(1)
+
+
+def _send(qube: Qube, subjects: list[str], taken: list[str]) -> None:
+    arguments = ("python3", "-c", _SEND, ALICE.address, RECIPIENT, *subjects)
+    done = qube.run(*arguments, user="user", check=False, timeout=600)
+    seen = Counter(done.stdout.split())
+    taken.extend(subject for subject in subjects if seen[subject])
