@@ -167,6 +167,48 @@ def active(config_dir: str = CONFIG_DIR) -> bool:
     )
 
 
+def status(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> dict[str, Any]:
+    """
+    Tell how mail goes in this qube, without any password.
+
+    config_dir
+        The directory that holds the configuration.
+    queue_dir
+        The directory of the queue that lasts.
+
+    Returns a dictionary of ``active`` (see the function of that name), ``senders`` (the relay of each),
+    ``queue`` (the number of messages in each part of the queue that has some: ``deferred`` ones wait for their relay,
+    ``hold`` for the user) and ``notes``: sentences on what the user has to do.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.status
+    """
+    tables = _tables_in_use(config_dir)
+    ways = _read_if_there(os.path.join(config_dir, tables, "sender_relay")) if tables else ""
+    rows = __salt__["smarthost_config.rows"](ways)
+    counts = {name: _count_files(os.path.join(queue_dir, name)) for name in _MESSAGES}
+    notes = []
+    if counts["hold"]:
+        notes.append(
+            f"{_messages(counts['hold'])} held: if another qube has queued mail and this one is its clone or a restored"
+            " backup, that one may have sent it since. sudo postsuper -r ALL hold sends it from here, sudo postsuper"
+            " -d ALL hold gives it up."
+        )
+    if counts["deferred"]:
+        notes.append(
+            f"{_messages(counts['deferred'])} deferred: mailq in the qube says why, and Postfix tries again."
+        )
+    return {
+        "active": active(config_dir),
+        "senders": {sender: way.partition(":")[2] for sender, way in rows.items() if sender != "<>"},
+        "queue": {name: count for name, count in counts.items() if count},
+        "notes": notes,
+    }
+
+
 def activate(script: str = BOOT_SCRIPT) -> None:
     """
     Mount the configuration and the queue, and start Postfix: what the qube does at each boot.
@@ -255,10 +297,18 @@ def _left_to_remove(config_dir: str, queue_dir: str) -> tuple[list[str], list[st
     paths = [os.path.join(config_dir, name) for name in there if name in ours]
     if os.path.isdir(config_dir) and not others:
         paths.append(config_dir)
-    count = sum(len(files) for name in _MESSAGES for _, _, files in os.walk(os.path.join(queue_dir, name)))
+    count = sum(_count_files(os.path.join(queue_dir, name)) for name in _MESSAGES)
     if os.path.isdir(queue_dir) and not count:
         paths.append(queue_dir)
     return others, paths, count
+
+
+def _count_files(directory: str) -> int:
+    return sum(len(files) for _, _, files in os.walk(directory))
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{' is' if count == 1 else 's are'}"
 
 
 def _unmount(path: str, source: str) -> None:

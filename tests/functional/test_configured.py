@@ -1034,3 +1034,31 @@ def test_headers_that_leave_the_qube(
     checks = tmp_path / "smtp_header_checks"
     checks.write_text(files["tables-a/smtp_header_checks"].content)
     assert loaders.modules.postmap.query(header, f"regexp:{checks}", config_dir=str(config_dir)) == action
+
+
+# -- status ---------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_how_mail_goes_and_no_password(configured: Qube, tmp_path: Path) -> None:
+    for name, count in {"active": 1, "hold": 2, "deferred/A": 1, "defer/A": 1}.items():
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / name / str(number)).touch()
+    told = configured.modules.postfix_smarthost.status(
+        config_dir=str(configured.config_dir), queue_dir=str(tmp_path)
+    )
+    assert told["active"] is False
+    assert told["senders"]["bob@example.org"] == "[smtp.example.org]:465"
+    assert {*told["senders"]} == {"alice@example.com", "bob@example.org", "me@alias.example"}
+    assert told["queue"] == {"active": 1, "deferred": 1, "hold": 2}
+    held, deferred = told["notes"]
+    assert held.startswith("2 messages are held: ")
+    assert "sudo postsuper -r ALL hold sends it" in held
+    assert deferred.startswith("1 message is deferred: mailq")
+    for secret in (ALICES, BOBS):
+        assert secret not in str(told)
+
+
+def test_status_of_a_qube_without_a_configuration(qube: Qube, tmp_path: Path) -> None:
+    told = qube.modules.postfix_smarthost.status(config_dir=str(qube.config_dir), queue_dir=str(tmp_path))
+    assert told == {"active": False, "senders": {}, "queue": {}, "notes": []}
