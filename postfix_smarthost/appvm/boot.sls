@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
 {#- Not as a salt:// source: with a target on Python 3.13, Salt finds none (saltstack/salt#68421). -#}
 {%- import_text "postfix_smarthost/files/50-postfix-smarthost.rc" as script %}
 ---
@@ -9,6 +9,7 @@ include:
 {%- else %}
 include:
   - postfix_smarthost.appvm.configuration
+{%- if type != "template" %}
 
 postfix_smarthost-appvm-boot-script:
   file.managed:
@@ -29,4 +30,5 @@ postfix_smarthost-appvm-active:
     - script: {{ mail.script }}
     - require:
         - file: postfix_smarthost-appvm-boot-script
+{%- endif %}
 {%- endif %}

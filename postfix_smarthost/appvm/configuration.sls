@@ -5,6 +5,12 @@
 {%- if is_dom0 %}
 include:
   - postfix_smarthost.dom0
+{%- elif type == "template" %}
+# A password in a template would be in all of its qubes.
+postfix_smarthost-appvm-is-template:
+  test.fail_without_changes:
+    - name: This is a template, and passwords do not belong into templates. Apply postfix_smarthost to it, and
+        postfix_smarthost.appvm to its app qubes only.
 {%- else %}
 {%- if type == "standalone" %}
 include:

@@ -113,10 +113,28 @@ def test_dom0_gets_nothing(
     assert [*functions(compiled(sls, pillar, os_family="RedHat", **grains)).values()] == ["test.nop"]
 
 
-def test_a_template_never_gets_accounts(compiled: Compile) -> None:
-    low = compiled("postfix_smarthost", qube("template", postfix_smarthost=RECORD), os_family="Debian")
-    assert functions(low) == {"postfix_smarthost-template-has-accounts": "test.fail_without_changes"}
+@pytest.mark.parametrize(
+    ("sls", "state"),
+    [
+        ("postfix_smarthost", "postfix_smarthost-template-has-accounts"),
+        ("postfix_smarthost.template", "postfix_smarthost-template-has-accounts"),
+        ("postfix_smarthost.appvm", "postfix_smarthost-appvm-is-template"),
+        ("postfix_smarthost.appvm.configuration", "postfix_smarthost-appvm-is-template"),
+        ("postfix_smarthost.appvm.boot", "postfix_smarthost-appvm-is-template"),
+    ],
+)
+def test_a_template_never_gets_accounts(compiled: Compile, sls: str, state: str) -> None:
+    low = compiled(sls, qube("template", postfix_smarthost=RECORD), os_family="Debian")
+    assert functions(low) == {state: "test.fail_without_changes"}
     assert SECRET not in str(low)
+
+
+@pytest.mark.parametrize("sls", [name for name in ALL if name != "postfix_smarthost.dom0"])
+def test_another_system_is_told(compiled: Compile, sls: str) -> None:
+    with pytest.raises(
+        AssertionError, match=r"knows Debian and Fedora, and arch is neither \(os_family Arch\)"
+    ):
+        compiled(sls, qube("app", postfix_smarthost=RECORD), os_family="Arch", id="arch")
 
 
 @pytest.mark.parametrize("os_family", ["Debian", "RedHat"])
