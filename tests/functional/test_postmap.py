@@ -245,6 +245,24 @@ def test_bad_rows_change_nothing(table: Table, rows: str | bytes, sentence: str)
     assert table.world() == before
 
 
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_words_of_postmap_that_nobody_knows_are_not_repeated(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exit_code: int
+) -> None:
+    """A Postfix to come may quote a row in any words."""
+    table.write()
+    before = table.world()
+    program = tmp_path / "programs/postmap"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncat "${{3#*:}}" >&2\nexit {exit_code}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    with pytest.raises(CommandExecutionError, match="a problem that is not told here") as caught:
+        table.build()
+    assert SECRET not in str(caught.value)
+    assert table.world() == before
+
+
 def test_secrets_are_not_logged(table: Table, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(1)
     table.write()

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 _NOW = datetime.datetime.now(datetime.UTC)
 _DAY = datetime.timedelta(days=1)
 
-KINDS = ("valid", "self-signed", "wrong-name", "expired", "unknown-ca")
+KINDS = ("valid", "self-signed", "wrong-name", "name-below", "expired", "unknown-ca")
 """What :meth:`Authority.issue` can make."""
 
 
@@ -113,7 +113,7 @@ class Authority:
         if kind == "unknown-ca":
             return Authority("Another CA").issue(host)
         key = ec.generate_private_key(ec.SECP256R1())
-        named = "other.invalid" if kind == "wrong-name" else host
+        named = {"wrong-name": "other.invalid", "name-below": f"below.{host}"}.get(kind, host)
         start, end = (_NOW - 30 * _DAY, _NOW - _DAY) if kind == "expired" else (_NOW - _DAY, _NOW + 90 * _DAY)
         own = kind == "self-signed"
         certificate = (

@@ -51,6 +51,8 @@ _UNTRUSTED = "not trusted|not verified|certificate verification failed|untrusted
 WAYS = {
     "self-signed": Way(2501, _UNTRUSTED, "tls", "self-signed"),
     "wrong name": Way(2502, _UNTRUSTED, "tls", "wrong-name"),
+    # Postfix by itself would take it (dot-nexthop, postconf(5)).
+    "name below": Way(2521, _UNTRUSTED, "tls", "name-below"),
     "expired": Way(2503, _UNTRUSTED, "tls", "expired"),
     "unknown CA": Way(2504, _UNTRUSTED, "tls", "unknown-ca"),
     "self-signed, implicit TLS": Way(2505, _UNTRUSTED, "tls", "self-signed", implicit=True),

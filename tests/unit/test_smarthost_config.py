@@ -160,6 +160,8 @@ def test_a_password_is_sent_only_over_verified_tls() -> None:
     assert parameters["smtp_tls_mandatory_protocols"] == ">=TLSv1.2"
     assert parameters["smtp_sasl_security_options"] == "noanonymous, noplaintext"
     assert parameters["smtp_sasl_tls_security_options"] == "noanonymous"
+    # An empty list would take any mechanism, one without static:all none.
+    assert parameters["smtp_sasl_mechanism_filter"] == "!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all"
     options = services()["smtp-implicit unix"]
     assert "smtp_tls_wrappermode=yes" in options
     assert not [word for word in (*options, *services()["smtp-starttls unix"]) if "security_level" in word]
@@ -202,6 +204,10 @@ def test_only_this_qube_hands_mail_in_and_only_for_its_accounts() -> None:
     record = {"discard_senders": ["spam.example", "junk@example.net"]}
     parameters = main_cf(record)
     assert parameters["inet_interfaces"] == "loopback-only"
+    assert parameters["mynetworks"] == "127.0.0.1/32, [::1]/128"
+    assert parameters["smtpd_client_restrictions"] == "check_policy_service unix:private/submit-policy"
+    policy = services()["submit-policy unix"]
+    assert policy[-2:] == ["root", "user"]
     for name in ("authorized_submit_users", "authorized_mailq_users", "authorized_flush_users"):
         assert parameters[name] == "root, user"
     assert re.fullmatch(
