@@ -80,6 +80,33 @@ def test_a_table_type_that_is_not_installed_is_refused(qube: Qube, relay_a: Rela
     assert_sends(qube, relay_a, relay_b)
 
 
+# Postfix's own check lets them pass, and its daemons end on them.
+VALUES = [
+    ("smtp_connect_timeout", "30q"),
+    ("smtpd_recipient_limit", "0"),
+    ("maximal_queue_lifetime", "500d"),
+    ("smtpd_hard_error_limit", "many"),
+]
+
+
+def test_values_that_postfix_check_lets_pass_are_refused(qube: Qube, relay_a: Relay, relay_b: Relay) -> None:
+    script = (
+        'rm -rf /run/try && cp -a /etc/postfix /run/try && cd /run/try && sed -i "/^$1 =/d" main.cf &&'
+        " echo \"$1 = $2\" >> main.cf && touch -d '1 minute ago' main.cf && postfix -c /run/try check"
+    )
+    for name, value in VALUES:
+        passed = qube.run("sh", "-c", script, "sh", name, value)
+        assert passed.stderr == "", name
+    qube.pillar = pillar(ALICE, BOB, settings=dict(VALUES))
+    before = world(qube)
+    applied = qube.apply("postfix_smarthost")
+    assert not applied.ok
+    comment = applied.states[CONFIGURATION]["comment"]
+    assert [name for name, _ in VALUES if f"settings: {name} must be " not in comment] == []
+    assert world(qube) == before
+    assert_sends(qube, relay_a, relay_b)
+
+
 FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     "reload": (RELOADED, ("ExecReload=", "ExecReload=/bin/false"), "systemctl reload postfix failed"),
     "start": (
