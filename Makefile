@@ -10,8 +10,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two at a time, a file at a time: the tests of a file share what takes long to make, and mostly one core each.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Three at a time, a file at a time: the tests of a file share what takes long to make. They use a core each, or wait.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Debian packages: for the linters and the virtual environment; for the tests of the modules, which run Postfix's own
 # programs; for the lab.

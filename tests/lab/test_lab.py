@@ -515,8 +515,10 @@ def test_a_tree_shows_any_change(bare_client: Qube) -> None:
 
 
 _CHILD = """\
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# It is ignored by what a shell began in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {repository!r})
 from tests.lab import Lab
 with Lab() as lab:
