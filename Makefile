@@ -29,7 +29,7 @@ SLS_FILES := $(shell grep -L '^\#!py' $(filter %.sls %.jinja %.top,$(FILES)) /de
 PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
 YAML_FILES := $(filter %.yaml %.yml %.yaml.example %/.yamllint %/FORMULA %/pillar.example,$(FILES)) $(PLAIN_SLS)
 
-.PHONY: help demo test lint unit functional lab fuzz soak clean apt-lint apt-functional apt-lab root
+.PHONY: help demo test lint unit functional lab fuzz soak bench clean apt-lint apt-functional apt-lab root
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ lab: apt-lab $(VENV)/installed ## real template, qubes and relays
 
 soak: apt-lab $(VENV)/installed ## the long runs, which `make test` leaves out
 	@$(BIN)/python -m pytest -m soak tests/lab
+
+bench: apt-lab $(VENV)/installed ## measure applies and boots; the machine should have nothing else to do
+	@$(BIN)/python -m tests.lab.bench
 
 fuzz: apt-lint $(VENV)/installed ## 100,000 hostile pillars for each test that tries some
 	@FUZZ_CASES=100000 $(PYTEST) tests/unit/test_smarthost_accounts.py tests/unit/test_smarthost_config.py
