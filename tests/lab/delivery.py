@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Send many messages from a qube whose power is cut again and again, and account for each of them."""
+"""Send a message and see it arrive; send many from a qube whose power is cut again and again, and account for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .accounts import ALICE, RECIPIENT, unique
+from .accounts import ALICE, RECIPIENT, Account, unique
 
 if TYPE_CHECKING:
     from .qube import Qube
@@ -28,8 +28,23 @@ for subject in subjects:
 """
 
 
+def assert_delivers(qube: Qube, relay: Relay, account: Account = ALICE) -> None:
+    """Send a message, and wait until the relay has got it by the login of its account.
+
+    Args:
+        qube: who sends.
+        relay: of the account.
+        account: whose address is the sender.
+
+    """
+    subject = unique()
+    qube.send(sender=account.address, to=RECIPIENT, subject=subject)
+    mail = relay.wait_for(subject, diagnosis=qube.diagnosis)
+    assert (mail.login, mail.sender) == (account.login, account.address)
+
+
 @dataclass
-class Account:
+class Reckoning:
     """What became of the messages.
 
     Args:
@@ -76,7 +91,7 @@ class Account:
         )
 
 
-def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed: int) -> Account:
+def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed: int) -> Reckoning:
     """Send messages from a qube, cut its power at random moments meanwhile, and wait until its queue is empty.
 
     Args:
@@ -88,19 +103,19 @@ def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed
 
     """
     moments = random.Random(seed)  # noqa: S311 - not for secrets
-    account = Account()
+    reckoning = Reckoning()
     mark = unique("many")
     batch = -(-messages // (kills + 1))
     number = 0
-    while len(account.sent) < messages:
-        count = min(batch, messages - len(account.sent))
+    while len(reckoning.sent) < messages:
+        count = min(batch, messages - len(reckoning.sent))
         subjects = [f"{mark}-{number + i}" for i in range(count)]
         number += count
-        sending = threading.Thread(target=_send, args=(qube, subjects, account.sent))
+        sending = threading.Thread(target=_send, args=(qube, subjects, reckoning.sent))
         sending.start()
-        if len(account.kills) < kills:
+        if len(reckoning.kills) < kills:
             time.sleep(moments.uniform(0, 8))
-            account.kills.append(time.time())
+            reckoning.kills.append(time.time())
             qube.kill()
             sending.join()
             qube.start()
@@ -113,11 +128,11 @@ def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed
         arrivals = sorted(
             (mail.time, mail.subject) for mail in relay.received() if mail.subject.startswith(mark)
         )
-        account.arrived = {subject: [] for _, subject in arrivals}
+        reckoning.arrived = {subject: [] for _, subject in arrivals}
         for when, subject in arrivals:
-            account.arrived[subject].append(when)
-        if not account.lost or time.monotonic() > deadline:
-            return account
+            reckoning.arrived[subject].append(when)
+        if not reckoning.lost or time.monotonic() > deadline:
+            return reckoning
         time.sleep(1)
 
 

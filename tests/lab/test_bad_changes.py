@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import direct
-from .accounts import ALICE, ANN, BOB, RECIPIENT, pillar, unique
+from .accounts import ALICE, ANN, BOB, pillar
+from .delivery import assert_delivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,12 +61,8 @@ def world(qube: Qube) -> dict[str, Entry]:
 
 def assert_sends(qube: Qube, relay_a: Relay, relay_b: Relay) -> None:
     """Send from two accounts."""
-    subjects = {ALICE: unique(), BOB: unique()}
-    for account, subject in subjects.items():
-        qube.send(sender=account.address, to=RECIPIENT, subject=subject)
-    for account, relay in ((ALICE, relay_a), (BOB, relay_b)):
-        mail = relay.wait_for(subjects[account], diagnosis=qube.diagnosis)
-        assert (mail.login, mail.sender) == (account.login, account.address)
+    assert_delivers(qube, relay_a)
+    assert_delivers(qube, relay_b, BOB)
 
 
 def test_a_table_type_that_is_not_installed_is_refused(qube: Qube, relay_a: Relay, relay_b: Relay) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .accounts import ALICE, RECIPIENT, pillar, unique
+from .delivery import assert_delivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,12 +106,6 @@ def reasons(qube: Qube) -> list[str]:
     """What the boot script said of why Postfix is not started."""
     lines = qube.journal("qubes-misc-post.service").splitlines()
     return [line.partition(NOT_STARTED)[2] for line in lines if NOT_STARTED in line]
-
-
-def assert_delivers(qube: Qube, relay: Relay) -> None:
-    subject = unique()
-    qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
-    assert relay.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
 
 
 @pytest.mark.parametrize("what", FAILURES)

@@ -9,6 +9,7 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, RECIPIENT, pillar, unique
+from .delivery import assert_delivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +43,6 @@ def with_queue(new_qube: Callable[..., Qube], relay_a: Relay) -> Callable[..., t
     return make
 
 
-def deliver(qube: Qube, relay: Relay) -> None:
-    subject = unique()
-    qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
-    assert relay.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
-
-
 def counts(relay: Relay, subjects: list[str]) -> list[int]:
     return [len(relay.received(subject)) for subject in subjects]
 
@@ -61,11 +56,11 @@ def test_a_clone_holds_what_was_queued_and_says_how_to_send_it(
     for subject in subjects:
         relay_a.wait_for(subject, 90, diagnosis=qube.diagnosis)
     clone.start()
-    deliver(clone, relay_a)
+    assert_delivers(clone, relay_a)
     clone.run("postqueue", "-f")
-    deliver(clone, relay_a)
+    assert_delivers(clone, relay_a)
     clone.restart()
-    deliver(clone, relay_a)
+    assert_delivers(clone, relay_a)
     assert [mail["queue_name"] for mail in clone.queue()] == ["hold"] * 3
     assert counts(relay_a, subjects) == [1, 1, 1]
     lab.remove(clone)
@@ -95,9 +90,9 @@ def test_a_disposable_never_sends_what_was_queued(
     disposable = qube.disposable(unique("disp"))
     disposable.start()
     if allowed:
-        deliver(disposable, relay_a)
+        assert_delivers(disposable, relay_a)
         disposable.run("postqueue", "-f")
-        deliver(disposable, relay_a)
+        assert_delivers(disposable, relay_a)
         assert disposable.queue() == []
     else:
         said = disposable.journal("qubes-misc-post.service")

@@ -16,7 +16,7 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, ANN, BOB, RECIPIENT, pillar, unique
-from .delivery import Account
+from .delivery import Reckoning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +38,11 @@ class Sender:
 
     def __init__(self, qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX) -> None:
         self.qube, self.relay_a, self.relay_b, self.mx = qube, relay_a, relay_b, mx
-        self.account = Account()
+        self.reckoning = Reckoning()
         self.refused = 0
 
     def __str__(self) -> str:
-        return f"{self.account}, {self.refused} not taken"
+        return f"{self.reckoning}, {self.refused} not taken"
 
     def send(self) -> None:
         """Hand in a message of ALICE, who may send with either configuration."""
@@ -50,32 +50,32 @@ class Sender:
         done = self.qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject, check=False)
         # Without any configuration sendmail(1) takes no mail, and says so.
         if done.returncode == 0:
-            self.account.sent.append(subject)
+            self.reckoning.sent.append(subject)
         else:
             self.refused += 1
 
     def cut_power(self) -> None:
         """Kill the qube and start it again."""
-        self.account.kills.append(time.time())
+        self.reckoning.kills.append(time.time())
         self.qube.kill()
         self.qube.start()
 
     def settle(self) -> None:
         """Wait until all that was accepted has arrived, once, by the right account."""
         self.qube.run("postqueue", "-f")
-        for subject in self.account.sent:
+        for subject in self.reckoning.sent:
             self.relay_a.wait_for(subject, timeout=90, diagnosis=self.qube.diagnosis)
         for relay in (self.relay_a, self.relay_b):
             for mail in relay.received():
                 assert mail.login == mail.sender
                 assert mail.login != "", mail.subject
             assert "NOQUEUE: reject" not in relay.log()
-        sent = {*self.account.sent}
+        sent = {*self.reckoning.sent}
         for mail in self.relay_a.received():
             if mail.subject in sent:
                 assert mail.login == ALICE.login
-                self.account.arrived.setdefault(mail.subject, []).append(mail.time)
-        assert self.account.lost == self.account.unexplained == []
+                self.reckoning.arrived.setdefault(mail.subject, []).append(mail.time)
+        assert self.reckoning.lost == self.reckoning.unexplained == []
         assert sent & {mail.subject for mail in self.relay_b.received()} == set()
         assert self.mx.connections() == []
 

@@ -15,7 +15,8 @@ import pytest
 from tests.malformed import MALFORMED, SECRET
 
 from . import direct
-from .accounts import ALICE, RECIPIENT, pillar, unique
+from .accounts import ALICE, pillar
+from .delivery import assert_delivers
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -36,6 +37,12 @@ THE_WHOLE_WAY = MALFORMED[::18]
 assert len(CASES) >= 25
 
 
+def each(cases: list[tuple[str, Any, tuple[str, ...]]]) -> pytest.MarkDecorator:
+    """Run a test with the record and the sentences of each case."""
+    names, *values = zip(*cases, strict=True)
+    return pytest.mark.parametrize(("record", "sentences"), list(zip(*values, strict=True)), ids=names)
+
+
 @pytest.fixture(scope="module")
 def qube(lab: Lab, prepared: Template, relay_a: Relay) -> Qube:
     assert relay_a.running
@@ -44,19 +51,11 @@ def qube(lab: Lab, prepared: Template, relay_a: Relay) -> Qube:
     return made
 
 
-def assert_sends(qube: Qube, relay_a: Relay) -> None:
-    subject = unique()
-    qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
-    assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
-
-
-@pytest.mark.parametrize(
-    ("record", "sentences"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
+@each(CASES)
 def test_malformed_pillar_is_told_and_changes_nothing(
     qube: Qube,
     relay_a: Relay,
-    record: Any,  # noqa: ANN401 - a pillar may hold anything
+    record: Any,  # noqa: ANN401
     sentences: tuple[str, ...],
 ) -> None:
     before = qube.tree("/rw", "/etc")
@@ -66,16 +65,14 @@ def test_malformed_pillar_is_told_and_changes_nothing(
     assert SECRET not in said.error
     assert said.steps == []
     assert qube.tree("/rw", "/etc") == before
-    assert_sends(qube, relay_a)
+    assert_delivers(qube, relay_a)
 
 
-@pytest.mark.parametrize(
-    ("record", "sentences"), [case[1:] for case in THE_WHOLE_WAY], ids=[case[0] for case in THE_WHOLE_WAY]
-)
+@each(THE_WHOLE_WAY)
 def test_malformed_pillar_from_dom0_is_told_and_changes_nothing(
     qube: Qube,
     relay_a: Relay,
-    record: Any,  # noqa: ANN401 - a pillar may hold anything
+    record: Any,  # noqa: ANN401
     sentences: tuple[str, ...],
 ) -> None:
     before = qube.tree("/rw", "/etc")
@@ -90,4 +87,4 @@ def test_malformed_pillar_from_dom0_is_told_and_changes_nothing(
     assert "Traceback" not in applied.printed + applied.stderr
     assert SECRET not in applied.stdout + applied.stderr + applied.logged
     assert qube.tree("/rw", "/etc") == before
-    assert_sends(qube, relay_a)
+    assert_delivers(qube, relay_a)

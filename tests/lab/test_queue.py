@@ -56,11 +56,11 @@ def deferred(qube: Qube) -> list[dict]:
 
 def test_nothing_is_lost_by_kills(mail_qube: Qube, relay_a: Relay) -> None:
     seed = secrets.randbits(32)
-    account = send_through_kills(mail_qube, relay_a, messages=30, kills=2, seed=seed)
-    print(f"seed {seed}: {account}")
-    assert len(account.sent) >= 30
-    assert len(account.kills) == 2
-    assert account.lost == account.unexplained == []
+    reckoning = send_through_kills(mail_qube, relay_a, messages=30, kills=2, seed=seed)
+    print(f"seed {seed}: {reckoning}")
+    assert len(reckoning.sent) >= 30
+    assert len(reckoning.kills) == 2
+    assert reckoning.lost == reckoning.unexplained == []
 
 
 @pytest.mark.parametrize("stop", ["restart", "kill"])

@@ -27,9 +27,9 @@ def test_a_thousand_messages_and_twenty_kills(
     seed = int(os.environ.get("SOAK_SEED") or secrets.randbits(32))
     qube = new_qube(pillar=pillar(ALICE))
     qube.apply("postfix_smarthost").check()
-    account = send_through_kills(qube, relay_a, messages=1000, kills=20, seed=seed)
+    reckoning = send_through_kills(qube, relay_a, messages=1000, kills=20, seed=seed)
     with capsys.disabled():
-        print(f"\nseed {seed}: {account}")
-    assert len(account.sent) >= 1000
-    assert len(account.kills) == 20
-    assert account.lost == account.unexplained == []
+        print(f"\nseed {seed}: {reckoning}")
+    assert len(reckoning.sent) >= 1000
+    assert len(reckoning.kills) == 20
+    assert reckoning.lost == reckoning.unexplained == []
