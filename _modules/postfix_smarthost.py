@@ -108,7 +108,7 @@ def configure(
         salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt \
             /usr/bin/procmail "$(cat /etc/postfix/submit-policy)" test=True
     """
-    pillar = __salt__["pillar.get"]("postfix_smarthost", None)
+    pillar = _pillar("postfix_smarthost")
     _raise(__salt__["smarthost_accounts.problems"](pillar))
     record = __salt__["smarthost_accounts.normalise"](pillar)
     user = _user(record["user"])
@@ -343,6 +343,17 @@ def _ascii(text: str) -> str:
     return text.strip().encode("ascii", "replace").decode("ascii")
 
 
+def _pillar(key: str) -> Any:  # noqa: ANN401 - a pillar may hold anything
+    """Return what a pillar has under a key, None without it; from Salt 3008 on, pillar.get shows stars instead."""
+    return __salt__["pillar.raw"]().get(key)
+
+
+def _template() -> str:
+    """Return the name of the template of this qube, "" if it has none."""
+    qubes = _pillar("qubes")
+    return _ascii(str(qubes.get("template") or "")) if isinstance(qubes, dict) else ""
+
+
 def _user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(name)
@@ -363,10 +374,10 @@ def _missing_parts(record: dict[str, Any], ca_file: str, procmail: str) -> list[
         missing.append(f"The file of CA certificates {ca_file}")
     if record["lists"] and not os.access(procmail, os.X_OK):
         missing.append(f"{procmail}, which sorts mail into lists,")
-    template = __salt__["pillar.get"]("qubes:template", None)
+    template = _template()
     if template:
         remedy = (
-            f"apply postfix_smarthost to its template {_ascii(str(template))}, shut the template down"
+            f"apply postfix_smarthost to its template {template}, shut the template down"
             " and restart this qube"
         )
     else:
@@ -797,9 +808,8 @@ def _preflight(staging: str, files: dict[str, Any]) -> None:
             ):
                 raise CommandExecutionError(f"The table {name} was not compiled as it was written.")
     if __salt__["postmap.stale"](f"auto:{_ALIASES}", config_dir=staging):
-        template = __salt__["pillar.get"]("qubes:template", None) or "this machine"
         raise CommandExecutionError(
-            f"{_ALIASES} is not compiled: apply postfix_smarthost to {_ascii(str(template))} again."
+            f"{_ALIASES} is not compiled: apply postfix_smarthost to {_template() or 'this machine'} again."
         )
     _must_be_silent(["postfix", "-c", staging, "check"], staging)
 

@@ -35,15 +35,7 @@ exceptions.CommandExecutionError = CommandExecutionError
 sys.modules["salt"] = types.ModuleType("salt")
 sys.modules["salt.exceptions"] = exceptions
 
-def pillar_get(key, default=None):
-    value = job["pillar"]
-    for part in key.split(":"):
-        if not isinstance(value, dict) or part not in value:
-            return default
-        value = value[part]
-    return value
-
-salt = {"pillar.get": pillar_get}
+salt = {"pillar.raw": lambda: job["pillar"]}
 for name in sorted(os.listdir("modules")):
     module = types.ModuleType(name[:-3])
     module.__dict__.update(__salt__=salt, __opts__={}, __grains__={}, __context__={})
