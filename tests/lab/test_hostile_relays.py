@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from .relay import MX, Relay
 
 
-# With Debian's own, OpenSSL would refuse old protocols whatever Postfix is told (config(5ssl)).
-_LENIENT_OPENSSL = """\
-openssl_conf = default
-[default]
-ssl_conf = ssl
-[ssl]
-system_default = lenient
-[lenient]
-MinProtocol = TLSv1
-CipherString = ALL:@SECLEVEL=0
-"""
-
-
 @pytest.fixture(scope="module")
 def hostile(lab: Lab, relay_a: Relay) -> Hostile:
     return Hostile(lab, relay_a)
@@ -58,7 +45,6 @@ def sent(lab: Lab, prepared: Template, hostile: Hostile, relay_b: Relay, subject
         for way in WAYS.values()
     ]
     qube = lab.qube("mail-hostile", template=prepared, pillar=pillar(ALICE, *records, BOB))
-    qube.write("/etc/ssl/openssl.cnf", _LENIENT_OPENSSL)
     qube.apply("postfix_smarthost").check()
     for name, way in WAYS.items():
         qube.send(sender=way.address, to=RECIPIENT, subject=subjects[name])
