@@ -18,7 +18,6 @@ import glob
 import os
 import pwd
 import shutil
-import smtplib
 import socket
 import stat
 import subprocess
@@ -33,7 +32,6 @@ RUNNING_CONFIG_DIR = "/etc/postfix"
 QUEUE_DIR = "/rw/bind-dirs/var/spool/postfix"
 RUNNING_QUEUE_DIR = "/var/spool/postfix"
 BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
-RC_LOCAL = "/rw/config/rc.local"
 
 _TABLES = ("tables-a", "tables-b")
 _STAGING = "staging"
@@ -54,7 +52,6 @@ _BY_HAND = ".by-hand"
 _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 # Postfix waits until a main.cf is older than this (src/util/dict.c), in seconds.
 _COOL_DOWN = 5
-_START_TIMEOUT = 20
 _LOCK_TIMEOUT = 60
 _ALIASES = "/etc/aliases"
 
@@ -66,7 +63,6 @@ def configure(
     config_dir: str = CONFIG_DIR,
     prepares: bool = False,
     test: bool = False,
-    rc_local: str = RC_LOCAL,
 ) -> dict[str, Any]:
     """
     Make the configuration of Postfix the one that the pillar of this qube asks for.
@@ -76,8 +72,8 @@ def configure(
     reload if Postfix runs. A failure at any point leaves the old configuration in use. Without a change no program
     is run and no file is touched.
 
-    A configuration made by hand is taken over: the lines of rc.local that activated it are taken out, its main.cf and
-    master.cf are kept beside the new ones under names that end in ``.by-hand``, and its tables go.
+    A configuration made by hand is taken over: its main.cf and master.cf are kept beside the new ones under names that
+    end in ``.by-hand``, and its tables go.
 
     ca_file
         The system's file of CA certificates, an absolute path.
@@ -92,12 +88,10 @@ def configure(
         would bring may then still be missing.
     test
         Only tell what would change.
-    rc_local
-        The user's own boot script.
 
     Returns a dictionary of ``changes`` (names of ``accounts`` and ``files`` that were added, removed or changed,
     never values; empty when nothing changed) and ``notes``: sentences that name what of a configuration made by
-    hand is not carried over, and lines of rc.local that the user has to take out.
+    hand is not carried over.
 
     Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
 
@@ -132,9 +126,6 @@ def configure(
         )
         replace = "files" in changes
         notes = _not_carried_over(config_dir, plan, record, user.pw_dir)
-        boot, boot_notes = _without_activation(rc_local)
-        if boot is not None:
-            changes.setdefault("files", {}).setdefault("changed", []).append(os.path.basename(rc_local))
         missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
             changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}
@@ -142,29 +133,7 @@ def configure(
             with _directories(missing, user):
                 if replace:
                     _replace(config_dir, old, new, plan, record["user"])
-                if boot is not None:
-                    _rewrite(rc_local, boot)
-    return {"changes": changes, "notes": notes + boot_notes}
-
-
-def active(config_dir: str = CONFIG_DIR) -> bool:
-    """
-    Tell whether Postfix runs, on this configuration and on the queue that lasts.
-
-    config_dir
-        The directory that holds the configuration.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local postfix_smarthost.active
-    """
-    return (
-        _same(RUNNING_CONFIG_DIR, config_dir)
-        and _same(RUNNING_QUEUE_DIR, QUEUE_DIR)
-        and _master_pid(RUNNING_QUEUE_DIR) is not None
-    )
+    return {"changes": changes, "notes": notes}
 
 
 def status(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> dict[str, Any]:
@@ -176,9 +145,10 @@ def status(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> dict[str
     queue_dir
         The directory of the queue that lasts.
 
-    Returns a dictionary of ``active`` (see the function of that name), ``senders`` (the relay of each),
-    ``queue`` (the number of messages in each part of the queue that has some: ``deferred`` ones wait for their relay,
-    ``hold`` for the user) and ``notes``: sentences on what the user has to do.
+    Returns a dictionary of ``active`` (see ``smarthost_service.active``), ``tables`` (the directory of lookup tables in
+    use, None without a configuration), ``senders`` (the relay of each), ``queue`` (the number of messages in each part
+    of the queue that has some: ``deferred`` ones wait for their relay, ``hold`` for the user) and ``notes``: sentences
+    on what the user has to do.
 
     CLI Example:
 
@@ -190,7 +160,14 @@ def status(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> dict[str
     ways = _read_if_there(os.path.join(config_dir, tables, "sender_relay")) if tables else ""
     rows = __salt__["smarthost_config.rows"](ways)
     counts = {name: _count_files(os.path.join(queue_dir, name)) for name in _MESSAGES}
+    is_active = __salt__["smarthost_service.active"](config_dir, queue_dir)
     notes = []
+    if tables is None:
+        notes.append("There is no configuration: apply postfix_smarthost to this qube.")
+    elif not is_active:
+        notes.append(
+            "Postfix does not run on the configuration: sudo journalctl -b -u qubes-misc-post -u postfix says why."
+        )
     if counts["hold"]:
         notes.append(
             f"{_messages(counts['hold'])} held: if another qube has queued mail and this one is its clone or a restored"
@@ -202,34 +179,12 @@ def status(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> dict[str
             f"{_messages(counts['deferred'])} deferred: mailq in the qube says why, and Postfix tries again."
         )
     return {
-        "active": active(config_dir),
+        "active": is_active,
+        "tables": os.path.join(RUNNING_CONFIG_DIR, tables) if tables else None,
         "senders": {sender: way.partition(":")[2] for sender, way in rows.items() if sender != "<>"},
         "queue": {name: count for name, count in counts.items() if count},
         "notes": notes,
     }
-
-
-def activate(script: str = BOOT_SCRIPT) -> None:
-    """
-    Mount the configuration and the queue, and start Postfix: what the qube does at each boot.
-
-    script
-        The path of the boot script.
-
-    Raises CommandExecutionError with what the script said if Postfix does not run afterwards.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local postfix_smarthost.activate
-    """
-    process = _run([script])
-    if process.returncode:
-        raise CommandExecutionError(
-            _ascii(process.stderr) or f"{script} failed with exit code {process.returncode}."
-        )
-    _wait_until_running()
 
 
 def remove(
@@ -261,17 +216,11 @@ def remove(
 
         salt-call --local postfix_smarthost.remove test=True
     """
-    mounted = ((RUNNING_QUEUE_DIR, queue_dir), (RUNNING_CONFIG_DIR, config_dir))
     with _told_in_a_sentence("taken back"), contextlib.nullcontext() if test else _lock(config_dir):
-        mounts = [path for path, source in mounted if _same(path, source)]
-        running = mounts and _master_pid(RUNNING_QUEUE_DIR) is not None
         removed = [script] if os.path.lexists(script) else []
         if not test:
             _remove("/", *removed)
-            if running:
-                _systemctl("stop")
-            for path, source in mounted:
-                _unmount(path, source)
+        changes = __salt__["smarthost_service.deactivate"](config_dir, queue_dir, test)
         others, paths, count = _left_to_remove(config_dir, queue_dir)
         if not test:
             _remove("/", *paths)
@@ -285,7 +234,7 @@ def remove(
         notes.append(
             f"Files that the formula does not use stay in {config_dir}: {_ascii(', '.join(others))}."
         )
-    changes = {"stopped": ["postfix"] if running else [], "unmounted": mounts, "removed": removed + paths}
+    changes["removed"] = removed + paths
     return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}
 
 
@@ -309,14 +258,6 @@ def _count_files(directory: str) -> int:
 
 def _messages(count: int) -> str:
     return f"{count} message{' is' if count == 1 else 's are'}"
-
-
-def _unmount(path: str, source: str) -> None:
-    """Take off all mounts of a directory; what was mounted by hand may lie below ours."""
-    while _same(path, source) and os.path.ismount(path):
-        process = _run(["umount", path])
-        if process.returncode:
-            raise CommandExecutionError(f"{path} cannot be unmounted: {_ascii(process.stderr)}.")
 
 
 @contextlib.contextmanager
@@ -393,35 +334,6 @@ def _missing_parts(record: dict[str, Any], ca_file: str, procmail: str) -> list[
 
 def _which(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-
-
-def _same(path: str, other: str) -> bool:
-    """Tell whether two directories are one, as they are when one is mounted over the other."""
-    try:
-        return os.path.samefile(path, other)
-    except OSError:
-        return False
-
-
-def _master_pid(queue_dir: str) -> int | None:
-    """Return the process id of a running master(8), from the file that it keeps."""
-    try:
-        with open(f"{queue_dir}/pid/master.pid", encoding="ascii") as file:
-            pid = int(file.read())
-        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-            return pid if file.read().strip() == "master" else None
-    except (OSError, ValueError):
-        return None
-
-
-def _wait_until_running() -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while _master_pid(RUNNING_QUEUE_DIR) is None:
-        if time.monotonic() > deadline:
-            raise CommandExecutionError(
-                f"Postfix did not start within {_START_TIMEOUT} seconds: journalctl -u postfix in the qube says why."
-            )
-        time.sleep(0.05)
 
 
 # -- compare ------------------------------------------------------------------------------------------------
@@ -610,54 +522,6 @@ def _not_carried_over(config_dir: str, files: dict[str, Any], record: dict[str, 
     return [*notes, f"The old main.cf and master.cf are kept as {kept}."]
 
 
-def _without_activation(rc_local: str) -> tuple[str | None, list[str]]:
-    """Return rc.local without the lines that start Postfix, None if it has none, and what the user has to do."""
-    text = _read_if_there(rc_local)
-    found = __salt__["smarthost_by_hand.rc_local"](text)
-    new = found["text"]
-    if found["removed"] and not _is_shell(new) and _is_shell(text):
-        found = {"removed": 0, "related": __salt__["smarthost_by_hand.rc_local_lines"](text)}
-    notes = [
-        f"{rc_local} still mounts or starts Postfix by itself: take line {number} out."
-        for number in found["related"]
-    ]
-    return (new if found["removed"] else None), notes
-
-
-def _is_shell(text: str) -> bool:
-    """Tell whether a script can be read by the shell that it names."""
-    shell = "bash" if "bash" in text.split("\n", 1)[0] else "sh"
-    process = subprocess.run(
-        [f"/bin/{shell}", "-n"],
-        input=text.encode("utf-8", "surrogateescape"),
-        capture_output=True,
-        check=False,
-    )
-    return process.returncode == 0
-
-
-def _rewrite(path: str, text: str) -> None:
-    """Replace the text of a file, and keep its owner and mode."""
-    path = os.path.realpath(path)
-    new = f"{path}.postfix_smarthost"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)
-    try:
-        shutil.copy2(path, new)
-        status = os.stat(path)
-        os.chown(new, status.st_uid, status.st_gid)
-        with open(new, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)
-        raise
-    _sync(os.path.dirname(path))
-
-
 # -- change -------------------------------------------------------------------------------------------------
 
 
@@ -816,9 +680,10 @@ def _preflight(staging: str, files: dict[str, Any]) -> None:
 
 def _must_be_silent(command: list[str], staging: str) -> None:
     process = _run(command)
-    # `postfix check` also looks at the configuration in use, which may be what is broken.
+    # `postfix check` also looks at the configuration in use, which may be what is broken, and at the queue.
     lines = process.stderr.replace(f"{staging}/", "").splitlines()
-    told = "\n".join(line for line in lines if f" {RUNNING_CONFIG_DIR}/" not in line)
+    others = (f" {RUNNING_CONFIG_DIR}/", f" {RUNNING_QUEUE_DIR}/", "damaged message: ")
+    told = "\n".join(line for line in lines if not any(other in line for other in others))
     if told.strip() or process.returncode:
         said = _ascii(told) or f"exit code {process.returncode}"
         raise CommandExecutionError(f"Postfix refuses the configuration, so the old one stays in use: {said}")
@@ -858,9 +723,7 @@ def _needs_restart(config_dir: str, old: str, files: dict[str, Any]) -> bool:
 def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any], user: str) -> None:
     """Put a staged configuration in place; if Postfix does not run with it, put the old one back."""
     staging = os.path.join(config_dir, _STAGING)
-    running = _same(RUNNING_CONFIG_DIR, config_dir) and _master_pid(RUNNING_QUEUE_DIR) is not None
-    # Where it was made by hand, nothing is known of it.
-    restart = old is None or _needs_restart(config_dir, old, files)
+    service = _Service(config_dir, old, files)
     # The old files stay here until Postfix runs on the new ones.
     kept = {name: os.path.join(staging, f"{name}.old") for name in _TOP_FILES}
     for name, copy in kept.items():
@@ -870,13 +733,9 @@ def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]
     try:
         for name in by_hand:
             _keep(os.path.join(config_dir, name))
-        if running and restart:
-            _systemctl("stop")
+        service.before()
         _switch(staging, config_dir, new)
-        if running:
-            _systemctl("start" if restart else "reload")
-            _wait_until_running()
-            _must_take_mail(user)
+        service.after(user)
     except BaseException as failure:
         for name, copy in kept.items():
             if os.path.lexists(copy):
@@ -884,12 +743,61 @@ def _make_live(config_dir: str, old: str | None, new: str, files: dict[str, Any]
             else:
                 _remove(config_dir, name)
         _remove(config_dir, *(name + _BY_HAND for name in by_hand))
-        problem = _resume() if running else ""
+        back = service.resume()
         _remove(config_dir, new)
         if isinstance(failure, CommandExecutionError):
-            back = f"back, but {problem}" if problem else "back in use."
-            raise CommandExecutionError(f"{failure} The old configuration is {back}") from None
+            raise CommandExecutionError(f"{failure}{back}") from None
         raise
+
+
+class _Service:
+    """Postfix, while its configuration is switched."""
+
+    def __init__(self, config_dir: str, old: str | None, files: dict[str, Any]) -> None:
+        self._call = {
+            name: __salt__[f"smarthost_service.{name}"]
+            for name in ("activate", "reload", "running", "start", "stop", "takes_mail")
+        }
+        self._runs = __salt__["smarthost_service.uses"](config_dir)
+        # Where it was made by hand, nothing is known of it.
+        self._restart = old is None or _needs_restart(config_dir, old, files)
+        # One that somebody has stopped is tried all the same, as the next boot would: else it was too late to go back.
+        self._tried = not self._runs and old is not None and os.access(BOOT_SCRIPT, os.X_OK)
+        self._is_new = not os.path.lexists(os.path.join(config_dir, "main.cf"))
+
+    def before(self) -> None:
+        """Let it be down while the files are switched, where that matters."""
+        if self._runs and self._restart:
+            self._call["stop"]()
+
+    def after(self, user: str) -> None:
+        """Let it run on the new files; raise CommandExecutionError if it does not."""
+        if self._runs:
+            self._call["start" if self._restart else "reload"]()
+            self._call["takes_mail"](user)
+        elif self._tried:
+            self._call["activate"](BOOT_SCRIPT, applying=True)
+            self._call["takes_mail"](user)
+            # The state that follows starts it, and says so.
+            self._call["stop"]()
+
+    def resume(self) -> str:
+        """Let it run on the old files, which are back; return what has become of them, in a sentence."""
+        if self._is_new:
+            return ""
+        try:
+            if self._tried:
+                self._call["activate"](BOOT_SCRIPT, applying=True)
+            elif self._runs and self._restart:
+                if self._call["running"]():
+                    self._call["stop"]()
+                self._call["start"]()
+            elif self._runs:
+                # One that runs is not stopped: it may not come up again.
+                self._call["reload" if self._call["running"]() else "start"]()
+        except CommandExecutionError as problem:
+            return f" The old configuration is back, but {problem}"
+        return " The old configuration is back in use."
 
 
 def _keep(path: str) -> None:
@@ -897,17 +805,6 @@ def _keep(path: str) -> None:
     if os.path.lexists(path):
         shutil.copyfile(path, path + _BY_HAND)
         os.chmod(path + _BY_HAND, 0o600)
-
-
-def _resume() -> str:
-    """Let Postfix run on the configuration that was put back; return what is wrong if it does not."""
-    try:
-        # One that runs is never stopped: it may not come up again.
-        _systemctl("start" if _master_pid(RUNNING_QUEUE_DIR) is None else "reload")
-        _wait_until_running()
-    except CommandExecutionError as problem:
-        return str(problem)
-    return ""
 
 
 def _switch(staging: str, config_dir: str, tables: str) -> None:
@@ -925,38 +822,6 @@ def _switch(staging: str, config_dir: str, tables: str) -> None:
                 ]
             )
         _sync(config_dir)
-
-
-def _must_take_mail(user: str) -> None:
-    """
-    Begin to hand in a message for the local user, and take it back.
-
-    Some values that postfix(1) and postconf(1) let pass end the daemons that read them: those that take part in
-    this are smtpd(8), cleanup(8), trivial-rewrite(8) and what they ask.
-    """
-    try:
-        with smtplib.SMTP("127.0.0.1", local_hostname="localhost", timeout=_START_TIMEOUT) as smtp:
-            smtp.ehlo_or_helo_if_needed()
-            answers = [smtp.mail(f"{user}@localhost"), smtp.rcpt(f"{user}@localhost"), smtp.rset()]
-    except (OSError, smtplib.SMTPException) as problem:
-        raise CommandExecutionError(
-            f"Postfix takes no mail with the configuration: {_ascii(str(problem))}."
-        ) from None
-    for code, text in answers:
-        if code != 250:
-            said = _ascii(text.decode("utf-8", "replace"))
-            raise CommandExecutionError(f"Postfix takes no mail with the configuration: {code} {said}.")
-
-
-def _systemctl(action: str) -> None:
-    if action == "start":
-        # systemd starts nothing that has failed some times in a row, with whatever configuration.
-        _run(["systemctl", "reset-failed", "postfix"])
-    process = _run(["systemctl", action, "postfix"])
-    if process.returncode:
-        raise CommandExecutionError(
-            f"systemctl {action} postfix failed: journalctl -u postfix in the qube says why."
-        )
 
 
 def _sync(directory: str) -> None:

@@ -92,7 +92,7 @@ _TUNABLE: tuple[tuple[str, str, str], ...] = (
         "a whole number from 1",
         r"0*[1-9][0-9]{0,8}",
         "bounce_size_limit default_process_limit default_recipient_refill_limit deliver_lock_attempts fork_attempts"
-        " header_address_token_limit header_size_limit hopcount_limit initial_destination_concurrency"
+        " hopcount_limit initial_destination_concurrency"
         " local_initial_destination_concurrency smtp-implicit_initial_destination_concurrency"
         " smtp-starttls_initial_destination_concurrency max_use mime_boundary_length_limit mime_nesting_limit"
         " qmgr_message_active_limit qmgr_message_recipient_limit qmgr_message_recipient_minimum"
@@ -205,7 +205,7 @@ _WHY_NOT: tuple[tuple[str, str, str], ...] = (
         "what leaves the qube names neither it nor its user",
         "leave it out",
         "myhostname mydomain myorigin mail_name mail_version mail_release_date *_helo_name *_send_* *_add_missing_*"
-        " *_header_rewrite_* message_* undisclosed_* header_from_format full_name_* masquerade_*",
+        " *_header_rewrite_* message_* undisclosed_* header_* full_name_* masquerade_*",
     ),
     (
         "local mail goes to the maildir of the user",

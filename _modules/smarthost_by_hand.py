@@ -67,6 +67,7 @@ _ACTIVATION = (
         r"\s*(?:/\S*/)?systemctl\s+(?:--no-block\s+)?(?:re)?start\s+(?:--no-block\s+)?postfix(?:\.service)?\s*(?:#.*)?"
     ),
 )
+_CONTINUES = re.compile(r"(?:\\|(?:&&|\|)\s*(?:#.*)?)$")
 _RELATED = re.compile(r"(?!\s*#).*(?:\bmount\b.*/etc/postfix|\bstart\b.*\bpostfix|\bpostfix\b.*\bstart)")
 
 
@@ -100,13 +101,13 @@ def rc_local(text: str) -> dict[str, Any]:
         salt-call --local smarthost_by_hand.rc_local "$(cat /rw/config/rc.local)"
     """
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    kept, continued = [], False
+    # What belongs to a longer command, or to a document in the script, is left to the user.
+    kept, continued = [], "<<" in text
     for line in lines:
-        content = line.rstrip("\n")
-        # What belongs to a longer command is left to the user.
+        content = line.rstrip("\r\n")
         if continued or not any(pattern.fullmatch(content) for pattern in _ACTIVATION):
             kept.append(line)
-        continued = content.endswith("\\")
+        continued = "<<" in text or bool(_CONTINUES.search(content))
     return {
         "text": "".join(kept),
         "removed": len(lines) - len(kept),

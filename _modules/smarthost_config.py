@@ -46,9 +46,10 @@ local       unix        -  n  n  -      -  local
 anvil       unix        -  -  n  -      1  anvil
 scache      unix        -  -  n  -      1  scache
 postlog     unix-dgram  n  -  n  -      1  postlogd
-# Says of a connection over loopback whether its user may hand mail in.
+# Says of a connection over loopback whether its user may hand mail in. Nobody else but the user, who may, can get at
+# its process.
 submit-policy  unix  -  n  n  -  0  spawn
-    user=nobody argv=/usr/bin/python3 -IS /etc/postfix/submit-policy root {user}
+    user={user} argv=/usr/bin/python3 -IS /etc/postfix/submit-policy root {user}
 # No service delivers straight to the recipient's mail exchanger: these two log in at a relay.
 smtp-starttls  unix  -  -  n  -  -  smtp
     -o syslog_name=postfix/smtp-starttls
@@ -137,7 +138,8 @@ def plan(record: dict[str, Any], tables: str, **facts: Any) -> dict[str, File]: 
     """
     qube = Facts(**facts)
     beside = {
-        "smtp_header_checks": File(_MANAGED + _header_checks(qube)),
+        "smtp_generic": File(_MANAGED + _generic(record, qube), mode=0o600),
+        "smtp_header_checks": File(_MANAGED + _header_checks(record, qube)),
         "smtp_delivery_status_filter": File(_MANAGED + _STATUS_FILTER),
         **{
             name: File(_MANAGED + _source(table), mode=0o600, table=True)
@@ -271,7 +273,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "virtual_alias_maps": "",
             "virtual_mailbox_domains": "",
             "sender_canonical_maps": table("sender_canonical"),
-            "smtp_generic_maps": table("sender_canonical"),
+            "smtp_generic_maps": f"regexp:${{config_directory}}/{tables}/smtp_generic",
             # Fetched mail keeps its addresses, local as they may look; what it lacks, such as a date, is added.
             "local_header_rewrite_clients": "",
             "always_add_missing_headers": "yes",
@@ -312,6 +314,8 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "home_mailbox": ".maildir/",
             "mailbox_command": _mailbox_command(record, tables, facts),
             "mailbox_size_limit": "0",
+            # What is forwarded would leave by the default account, whoever's file it is, with the local address in it.
+            "forward_path": "",
             "biff": "no",
             "reports_home": facts.home,
             "reports_uid": str(facts.uid),
@@ -345,19 +349,43 @@ def _mailbox_command(record: dict[str, Any], tables: str, facts: Facts) -> str:
     return f'{facts.procmail} -t -a "$EXTENSION" /etc/postfix/{tables}/procmailrc'
 
 
-def _header_checks(facts: Facts) -> str:
-    """Take the qube's own hop, its host name and its programs out of what leaves it."""
-    names = "|".join(re.escape(name) for name in _local_domains(facts)[1:])
+def _inside(facts: Facts) -> str:
+    """
+    Return a pattern of host names inside a qube, with two groups.
+
+    A clone, a disposable and a qube that was renamed have another name than the plan knows: it is any without a dot.
+    """
+    own = f"|{_literal(facts.hostname)}" if "." in facts.hostname else ""
+    return f"([^@.>[:space:]]+(\\.localdomain)?{own})"
+
+
+def _header_checks(record: dict[str, Any], facts: Facts) -> str:
+    """Take the qube's own hops, its host name, its users and its programs out of what leaves it."""
+    inside = _inside(facts)
     rules = [
-        f"/^Received:.*[[:space:]]by {re.escape(HOST_NAME)} \\(Postfix/ IGNORE\n",
+        f"/^Received:.*[[:space:]]by {inside}[[:space:]]/ IGNORE\n",
         "/^(User-Agent|X-Mailer|X-Originating-IP|X-Sender|X-X-Sender):/ IGNORE\n",
+        # In what was delivered here before.
+        "/^(Delivered-To|X-Original-To):/ IGNORE\n",
+        # sendmail(1) puts the name of the user before the address.
+        f"/^From:[[:space:]]+(root|{record['user']})[[:space:]]+(<.*)/ REPLACE From: $2\n",
     ]
     # Only the first rule that matches a header acts on it: each takes one more local message ID than the next.
     for count in range(5, 0, -1):
-        rest = "".join(f"@{HOST_NAME}>${{{2 * number + 4}}}" for number in range(count))
-        pattern = "^((Message-ID|Resent-Message-ID|In-Reply-To|References):.*)" + f"@({names})>(.*)" * count
+        rest = "".join(f"@{HOST_NAME}>${{{3 * number + 5}}}" for number in range(count))
+        pattern = "^((Message-ID|Resent-Message-ID|In-Reply-To|References):.*)" + f"@{inside}>(.*)" * count
         rules.append(f"/{pattern}/ REPLACE $1{rest}\n")
     return "".join(rules)
+
+
+def _generic(record: dict[str, Any], facts: Facts) -> str:
+    """Let the default account stand for any address inside a qube, in headers and envelopes that leave it."""
+    address = record["accounts"][0]["address"].replace("$", "$$")
+    patterns = ["[^@]+(@[^@.]+(\\.localdomain)?)?"]
+    if "." in facts.hostname:
+        # Only these: the rest could be somebody's real domain.
+        patterns.append(f"(root|{record['user']})@{_literal(facts.hostname)}")
+    return "".join(f"/^{pattern}$/ {address}\n" for pattern in patterns)
 
 
 def _procmailrc(lists: list[dict[str, str]]) -> str:
@@ -373,5 +401,5 @@ def _procmailrc(lists: list[dict[str, str]]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Quote a text for the regular expressions of procmail(1)."""
+    """Quote a list identifier or a host name for regular expressions, those of procmail(1) and POSIX."""
     return re.sub(r"([.+])", r"\\\1", text)

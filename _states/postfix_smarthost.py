@@ -57,16 +57,48 @@ def configured(
         ret["result"] = False
         ret["comment"] = str(problem)
         return ret
+    return _told(ret, done, "The configuration is in place.", "The configuration {} changed.")
+
+
+def _told(ret: dict[str, Any], done: dict[str, Any], unchanged: str, changed: str) -> dict[str, Any]:
+    """Say what a module has done, or would do, and its notes."""
     ret["changes"] = done["changes"]
     if not ret["changes"]:
-        ret["comment"] = "The configuration is in place."
+        comment = unchanged
     elif __opts__["test"]:
         ret["result"] = None
-        ret["comment"] = "The configuration would be changed."
+        comment = changed.format("would be")
     else:
-        ret["comment"] = "The configuration was changed."
-    ret["comment"] = "\n".join([ret["comment"], *done["notes"]])
+        comment = changed.format("was")
+    ret["comment"] = "\n".join([comment, *done["notes"]])
     return ret
+
+
+def sole_start(name: str) -> dict[str, Any]:
+    """
+    Make sure that the user's boot script does not start Postfix: the formula's own does.
+
+    name : str
+        The path of rc.local. Lines that mount ``/usr/local/etc/postfix`` and start Postfix are taken out; all others
+        stay byte for byte. It has to come after the formula's own boot script is in place, so that a qube that is
+        killed between the two starts Postfix all the same.
+
+    Fails when the file cannot be written. With ``test=True`` nothing is written. The comment names the lines that the
+    user has to take out.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-sole-start:
+          postfix_smarthost.sole_start:
+            - name: /rw/config/rc.local
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
+    try:
+        done = __salt__["smarthost_rc_local.take_over"](name, test=__opts__["test"])
+    except CommandExecutionError as problem:
+        ret.update(result=False, comment=str(problem))
+        return ret
+    return _told(ret, done, "No line had to be taken out.", "What starts Postfix {} taken out.")
 
 
 def removed(name: str, script: str) -> dict[str, Any]:
@@ -94,16 +126,7 @@ def removed(name: str, script: str) -> dict[str, Any]:
     except CommandExecutionError as problem:
         ret.update(result=False, comment=str(problem))
         return ret
-    ret["changes"] = done["changes"]
-    if not ret["changes"]:
-        ret["comment"] = "There is no configuration."
-    elif __opts__["test"]:
-        ret["result"] = None
-        ret["comment"] = "The configuration would be removed."
-    else:
-        ret["comment"] = "The configuration was removed."
-    ret["comment"] = "\n".join([ret["comment"], *done["notes"]])
-    return ret
+    return _told(ret, done, "There is no configuration.", "The configuration {} removed.")
 
 
 def active(name: str, script: str) -> dict[str, Any]:
@@ -125,7 +148,7 @@ def active(name: str, script: str) -> dict[str, Any]:
             - script: /rw/config/rc.local.d/50-postfix-smarthost.rc
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": "Postfix is active."}
-    if __salt__["postfix_smarthost.active"](config_dir=name):
+    if __salt__["smarthost_service.active"](config_dir=name):
         return ret
     ret["changes"] = {"postfix": "active"}
     if __opts__["test"]:
@@ -133,7 +156,7 @@ def active(name: str, script: str) -> dict[str, Any]:
         ret["comment"] = "Postfix would be activated."
         return ret
     try:
-        __salt__["postfix_smarthost.activate"](script=script)
+        __salt__["smarthost_service.activate"](script=script)
     except CommandExecutionError as problem:
         ret.update(result=False, changes={}, comment=str(problem))
     else:

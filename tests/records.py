@@ -6,8 +6,10 @@ the cases are too small to need shrinking.
 """
 
 import base64
+import copy
 import os
 import re
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -178,6 +180,34 @@ def record(random: Random) -> dict[str, Any]:
 def is_discarded(sender: str, name: str) -> bool:
     """Tell whether a row for a name in access(5) is one for a sender, both in lower case."""
     return sender == name or f".{sender.partition('@')[2]}".endswith(f".{name}")
+
+
+def mutated(random: Random, record: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a pillar with hostile pieces, line breaks and NUL bytes put into one of its texts or two."""
+    made = copy.deepcopy(record)
+    for _ in range(random.choice((1, 1, 1, 2))):
+        # First a key: else most would be settings and passwords.
+        texts = list(texts_within(made))
+        chosen = random.choice(sorted({key for key, _, _ in texts}))
+        holder, at = random.choice([place for key, *place in texts if key == chosen])
+        for _ in range(random.choice((1, 1, 1, 2))):
+            piece = random.choice(random.choice((PIECES, PIECES, "\n\n\r\0")))
+            text = holder[at]
+            # Much depends on what a text begins and ends with.
+            cut = random.choice((0, len(text), random.randint(0, len(text))))
+            holder[at] = text[:cut] + piece + text[cut:]
+    return made
+
+
+def texts_within(value: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401
+    """Each text that a pillar holds: the key that it belongs to, its list or mapping, and its place in that."""
+    if not isinstance(value, dict | list):
+        return
+    for at, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        of = at if isinstance(value, dict) else key
+        if isinstance(inner, str):
+            yield of, value, at
+        yield from texts_within(inner, of)
 
 
 def anything(random: Random, texts: list[str], keys: list[str], depth: int = 2) -> Any:  # noqa: ANN401

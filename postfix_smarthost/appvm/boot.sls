@@ -24,6 +24,12 @@ postfix_smarthost-appvm-boot-script:
     - require:
         - postfix_smarthost: postfix_smarthost-appvm-configuration
 
+postfix_smarthost-appvm-sole-start:
+  postfix_smarthost.sole_start:
+    - name: {{ mail.rc_local }}
+    - require:
+        - file: postfix_smarthost-appvm-boot-script
+
 postfix_smarthost-appvm-active:
   postfix_smarthost.active:
     - name: {{ mail.config_dir }}

@@ -34,6 +34,7 @@ TEMPLATE = {
 APPVM = {
     "postfix_smarthost-appvm-configuration": "postfix_smarthost.configured",
     "postfix_smarthost-appvm-boot-script": "file.managed",
+    "postfix_smarthost-appvm-sole-start": "postfix_smarthost.sole_start",
     "postfix_smarthost-appvm-active": "postfix_smarthost.active",
 }
 FEDORA = {
@@ -214,7 +215,8 @@ def test_the_order(compiled: Compile) -> None:
     assert {"postfix_smarthost": "postfix_smarthost-appvm-configuration"} in require[
         "postfix_smarthost-appvm-boot-script"
     ]
-    assert {"file": "postfix_smarthost-appvm-boot-script"} in require["postfix_smarthost-appvm-active"]
+    for name in ("active", "sole-start"):
+        assert {"file": "postfix_smarthost-appvm-boot-script"} in require[f"postfix_smarthost-appvm-{name}"]
 
 
 def test_the_top_file(loaders: Loaders) -> None:

@@ -55,8 +55,10 @@ ALICE = Account("alice@a.test", "smtp.a.test", "first word: #alice")
 ANN = Account("ann@a.test", "smtp.a.test", "anns-own-password")
 BOB = Account("bob@b.test", "smtp.b.test", 'bob\'s "quoted" \\ pass', port=465, username="bob.login")
 
-PROVIDERS = {"smtp.a.test": (ALICE, ANN), "smtp.b.test": (BOB,)}
-"""The two mail providers that each lab can have, and who has an account there."""
+SALLY = Account("sally@slow.test", "smtp.slow.test", "sallys-own-password")
+
+PROVIDERS = {"smtp.a.test": (ALICE, ANN), "smtp.b.test": (BOB,), "smtp.slow.test": (SALLY,)}
+"""The mail providers that each lab can have, and who has an account there."""
 
 _count = itertools.count(1)
 

@@ -368,14 +368,13 @@ class Container:
             "LANG": "C.UTF-8",
         }
         settings = [f"{key}={value}" for key, value in (variables | dict(env or {})).items()]
-        become = (
-            [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
-        )
+        group = "nogroup" if user == "nobody" else user
+        become = ["setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--"]
         return [
             "nsenter",
             f"--target={self.leader}",
             "--all",
-            *become,
+            *(become if user != "root" else ()),
             "env",
             "--chdir=/",
             "-i",

@@ -10,11 +10,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .accounts import ALICE, RECIPIENT, Account, unique
+from .accounts import ALICE, RECIPIENT, SALLY, Account, unique
 
 if TYPE_CHECKING:
+    from .lab import Lab
     from .qube import Qube
     from .relay import Relay
+
+# The queue as it lasts, below /rw, and what of it holds messages.
+_QUEUE = "bind-dirs/var/spool/postfix"
+_MESSAGES = ("maildrop", "incoming", "active", "deferred")
 
 # Says of each message that it was taken, as soon as sendmail(1) has said so.
 _SEND = """\
@@ -50,12 +55,16 @@ class Reckoning:
     Args:
         sent: the subjects that sendmail(1) has taken, with exit code 0.
         kills: when the power was cut, in seconds since the epoch.
+        waiting: how many messages the queue held at each kill.
+        offline: how many of the kills came while there was no network.
         arrived: subject -> when the relay got it, each time.
 
     """
 
     sent: list[str] = field(default_factory=list)
     kills: list[float] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+    offline: int = 0
     arrived: dict[str, list[float]] = field(default_factory=dict)
 
     @property
@@ -85,17 +94,32 @@ class Reckoning:
         ]
 
     def __str__(self) -> str:
+        busy = sum(count > 1 for count in self.waiting)
         return (
-            f"{len(self.sent)} messages sent, {len(self.kills)} kills,"
-            f" {len(self.lost)} lost, {len(self.duplicated)} duplicated, {len(self.unexplained)} of them unexplained"
+            f"{len(self.sent)} messages sent, {len(self.kills)} kills ({self.offline} of them offline),"
+            f" {len(self.lost)} lost, {len(self.duplicated)} duplicated, {len(self.unexplained)} of them unexplained;"
+            f" queued at the kills: {self.waiting}, more than one at {busy}"
         )
+
+
+def slow_relay(lab: Lab) -> Relay:
+    """Return the relay of SALLY, which takes its time for each message: a power cut then finds some on their way.
+
+    Args:
+        lab: where.
+
+    """
+    # Seconds, before the text of each message (SMTPD_ACCESS_README).
+    return lab.relay(SALLY.relay, settings={"smtpd_data_restrictions": "sleep 1"})
 
 
 def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed: int) -> Reckoning:
     """Send messages from a qube, cut its power at random moments meanwhile, and wait until its queue is empty.
 
+    At each third kill the qube is offline, and comes back online with the next start.
+
     Args:
-        qube: a mail qube with the account ALICE, running.
+        qube: a mail qube with the account SALLY, running.
         relay: her relay.
         messages: how many to send at least; one whose sendmail(1) was killed is not counted.
         kills: how often the power is cut.
@@ -111,17 +135,26 @@ def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed
         count = min(batch, messages - len(reckoning.sent))
         subjects = [f"{mark}-{number + i}" for i in range(count)]
         number += count
+        kill = len(reckoning.kills) < kills
+        offline = kill and len(reckoning.kills) % 3 == 2
+        if offline:
+            qube.network("down")
         sending = threading.Thread(target=_send, args=(qube, subjects, reckoning.sent))
         sending.start()
-        if len(reckoning.kills) < kills:
-            time.sleep(moments.uniform(0, 8))
+        if kill:
+            time.sleep(moments.uniform(0.2, 5))
             reckoning.kills.append(time.time())
             qube.kill()
             sending.join()
+            reckoning.waiting.append(
+                sum(path.is_file() for part in _MESSAGES for path in (qube.rw / _QUEUE / part).rglob("*"))
+            )
+            reckoning.offline += offline
+            qube.network("up")
             qube.start()
         else:
             sending.join()
-    qube.wait_for(lambda: not qube.queue(), "the queue to be empty", 600, pause=1)
+    qube.wait_for(lambda: not qube.queue(), "the queue to be empty", 300, pause=1)
     # The relay, too, keeps a message only some time after it has accepted it.
     deadline = time.monotonic() + 60
     while True:
@@ -137,7 +170,7 @@ def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed
 
 
 def _send(qube: Qube, subjects: list[str], taken: list[str]) -> None:
-    arguments = ("python3", "-c", _SEND, ALICE.address, RECIPIENT, *subjects)
+    arguments = ("python3", "-c", _SEND, SALLY.address, RECIPIENT, *subjects)
     done = qube.run(*arguments, user="user", check=False, timeout=600)
     seen = Counter(done.stdout.split())
     taken.extend(subject for subject in subjects if seen[subject])

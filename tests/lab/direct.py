@@ -88,8 +88,9 @@ def apply():
         "/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail", job["submit_policy"]
     )
     write_boot_script()
-    if not salt["postfix_smarthost.active"]():
-        salt["postfix_smarthost.activate"]()
+    done["rc_local"] = salt["smarthost_rc_local.take_over"]()
+    if not salt["smarthost_service.active"]():
+        salt["smarthost_service.activate"]()
         done["activated"] = True
     return done
 

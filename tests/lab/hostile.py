@@ -44,10 +44,12 @@ class Way:
     @property
     def password(self) -> str:
         """The password of that account."""
-        return f"secret-of-port-{self.port}"
+        return f"{self.port}-is-the-port-of-this-secret"
 
 
-_UNTRUSTED = "not trusted|not verified|certificate verification failed|untrusted"
+_HANGS = "conversation with .* timed out"
+_NO_HANDSHAKE = "Cannot start TLS: handshake failure"
+_UNTRUSTED = "Server certificate not (verified|trusted)"
 WAYS = {
     "self-signed": Way(2501, _UNTRUSTED, "tls", "self-signed"),
     "wrong name": Way(2502, _UNTRUSTED, "tls", "wrong-name"),
@@ -60,19 +62,19 @@ WAYS = {
     "expired, implicit TLS": Way(2507, _UNTRUSTED, "tls", "expired", implicit=True),
     "unknown CA, implicit TLS": Way(2508, _UNTRUSTED, "tls", "unknown-ca", implicit=True),
     "no STARTTLS": Way(2509, "TLS is required, but was not offered", "clear"),
-    "STARTTLS refused": Way(2510, "TLS is required|454", "refuse"),
+    "STARTTLS refused": Way(2510, "TLS is required, but host .* refused to start TLS: 454", "refuse"),
     "STARTTLS stripped by a proxy": Way(2511, "TLS is required, but was not offered", "strip"),
-    "clear text where TLS is implicit": Way(2512, "TLS|lost connection", "clear", implicit=True),
-    "TLS 1.1 at most": Way(2513, "Cannot start TLS|TLS|lost connection", "old"),
-    "TLS 1.1 at most, implicit TLS": Way(2514, "Cannot start TLS|TLS|lost connection", "old", implicit=True),
+    "clear text where TLS is implicit": Way(2512, _NO_HANDSHAKE, "clear", implicit=True),
+    "TLS 1.1 at most": Way(2513, _NO_HANDSHAKE, "old"),
+    "TLS 1.1 at most, implicit TLS": Way(2514, _NO_HANDSHAKE, "old", implicit=True),
     "login rejected": Way(2515, "535", "reject", verified=True),
     "weak mechanisms only": Way(
-        2516, "no compatible authentication mechanisms|no mechanism", "weak", verified=True
+        2516, "offered no compatible authentication mechanisms", "weak", verified=True
     ),
-    "no AUTH": Way(2517, "530|authentication", "anonymous", verified=True),
-    "greets and hangs": Way(2518, "", "hang"),
-    "does not greet": Way(2519, "", "silent"),
-    "greets, hangs after TLS": Way(2520, "", "hang-in-tls", verified=True),
+    "no AUTH": Way(2517, "said: 530 5.7.0 Authentication required", "anonymous", verified=True),
+    "greets and hangs": Way(2518, _HANGS, "hang"),
+    "does not greet": Way(2519, _HANGS, "silent"),
+    "greets, hangs after TLS": Way(2520, _HANGS, "hang-in-tls", verified=True),
 }
 
 _SCRIPT = r"""

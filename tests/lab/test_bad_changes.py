@@ -149,6 +149,25 @@ def test_daemons_that_take_no_mail_with_a_change_get_the_old_one_back(
         assert_sends(qube, relay_a, relay_b)
 
 
+def test_a_change_while_postfix_is_stopped_is_tried_first(qube: Qube, relay_a: Relay, relay_b: Relay) -> None:
+    """It once stayed, with a Postfix that did not start on it."""
+    drop_in(qube, *FAULTS["start"][1])
+    qube.run("systemctl", "stop", "postfix")
+    before = world(qube)
+    changed = direct.run(qube, pillar=RESTARTED)
+    assert changed.error is not None
+    assert "Postfix did not start within" in changed.error
+    assert changed.error.endswith(BACK)
+    assert world(qube) == before
+    assert_sends(qube, relay_a, relay_b)
+    qube.run("systemctl", "stop", "postfix")
+    qube.pillar = RELOADED
+    predicted = qube.apply("postfix_smarthost", test=True).check()
+    applied = qube.apply("postfix_smarthost").check()
+    assert applied.changed == predicted.predicted == [CONFIGURATION, "postfix_smarthost-appvm-active"]
+    assert_sends(qube, relay_a, relay_b)
+
+
 def test_postfix_that_does_not_start_at_all_is_told_and_starts_once_it_can(
     qube: Qube, relay_a: Relay, relay_b: Relay
 ) -> None:

@@ -66,7 +66,12 @@ FAILURES = {
         "|there is no room in /usr/local/etc/postfix/tables-a"
         "|dynamicmaps.cf",
     ),
-    "service masked": ("systemctl mask --runtime postfix", "systemd does not start it: "),
+    "queue without room": (
+        f"cp -a {QUEUE} /tmp/queue; mount -t tmpfs -o size=300k,mode=0755 tmpfs {QUEUE}; cp -a /tmp/queue/. {QUEUE};"
+        f" cat /dev/zero > {QUEUE}/zero",
+        f"there is no room in {QUEUE}",
+    ),
+    "service masked": ("systemctl mask postfix", "systemd does not start it: "),
 }
 
 
@@ -115,6 +120,8 @@ def test_a_failure_leaves_postfix_off_and_says_why(clone: Callable[..., Qube], w
     (reason,) = reasons(qube)
     assert reason.startswith(tuple(expected.split("|")))
     assert ALICE.password not in qube.journal()
+    # Whatever else the user's scripts do.
+    qube.run("systemctl", "start", "postfix", check=False)
     assert qube.run("pgrep", "-x", "master", check=False).stdout == ""
     assert "daemon started" not in qube.journal()
 

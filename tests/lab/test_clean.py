@@ -78,6 +78,59 @@ def test_a_qube_is_cleaned_and_its_queue_is_sent_after_the_next_apply(
     assert mx.connections() == []
 
 
+def test_a_qube_is_cleaned_while_mail_is_handed_in(new_qube: Callable[..., Qube]) -> None:
+    """Whoever hands mail in keeps the queue busy; and the timer has nothing to run any more."""
+    qube = new_qube(pillar=pillar(ALICE))
+    assert direct.run(qube).error is None
+    slow = f"(sleep 20; echo) | sendmail -i -f {ALICE.address} {RECIPIENT}"
+    qube.run("systemd-run", "--unit=slow", "--uid=user", "sh", "-c", slow)
+    qube.wait_for(lambda: qube.run("pgrep", "-x", "postdrop", check=False).stdout, "postdrop to run")
+    said = direct.run(qube, "postfix_smarthost.remove")
+    assert said.error is None
+    assert said.changes["stopped"] == ["postfix", "postfix-smarthost-uplink.timer"]
+    assert said.changes["unmounted"] == ["/etc/postfix", "/var/spool/postfix"]
+    assert mounts(qube) == []
+    assert qube.run("test", "-e", "/usr/local/etc/postfix", check=False).returncode == 1
+    assert (
+        qube.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "postfix-smarthost*").stdout
+        == ""
+    )
+    assert direct.run(qube, "postfix_smarthost.remove").changes == {}
+
+
+def test_a_queue_that_was_left_and_one_made_by_hand_since_are_both_sent(
+    new_qube: Callable[..., Qube], relay_a: Relay, mx: MX
+) -> None:
+    """The second was once covered by the first, and lost at shutdown."""
+    qube = new_qube(pillar=pillar(ALICE))
+    assert direct.run(qube).error is None
+    subjects = [unique("left"), unique("by-hand"), unique("by-hand")]
+    relay_a.stop()
+    try:
+        qube.send(sender=ALICE.address, to=RECIPIENT, subject=subjects[0])
+        qube.wait_for(
+            lambda: [mail for mail in qube.queue() if mail["queue_name"] == "deferred"], "it to wait"
+        )
+        # By hand: as it was, on the queue of the template.
+        qube.run("cp", "-a", "/usr/local/etc/postfix", "/root/by-hand")
+        assert direct.run(qube, "postfix_smarthost.remove").error is None
+        qube.run("sh", "-c", "mount --bind /root/by-hand /etc/postfix && systemctl start postfix")
+        for subject in subjects[1:]:
+            qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
+        qube.wait_for(lambda: len(qube.queue()) == 2, "the others to wait")
+        qube.run("umount", "--lazy", "/etc/postfix")
+        assert direct.run(qube).error is None
+        assert len(qube.queue()) == 3
+    finally:
+        relay_a.start()
+    qube.restart()
+    qube.run("postqueue", "-f")
+    for subject in subjects:
+        assert relay_a.wait_for(subject, 90, diagnosis=qube.diagnosis).login == ALICE.login
+        assert len(relay_a.received(subject)) == 1
+    assert mx.connections() == []
+
+
 def test_an_empty_queue_goes_and_files_of_others_stay(new_qube: Callable[..., Qube]) -> None:
     qube = new_qube(pillar=pillar(ALICE))
     assert direct.run(qube).error is None

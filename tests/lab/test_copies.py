@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import direct
-from .accounts import ALICE, RECIPIENT, pillar, unique
+from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .delivery import assert_delivers
 
 if TYPE_CHECKING:
@@ -62,6 +62,12 @@ def test_a_clone_holds_what_was_queued_and_says_how_to_send_it(
     clone.restart()
     assert_delivers(clone, relay_a)
     assert [mail["queue_name"] for mail in clone.queue()] == ["hold"] * 3
+    # It can be configured all the same: held mail of another owner, and damaged mail, were once in the way.
+    clone.write("/var/spool/postfix/corrupt/4abc", "damaged\n", mode="0700")
+    clone.pillar = pillar(ALICE, BOB)
+    assert direct.run(clone).changes["accounts"] == {"added": [BOB.address]}
+    assert_delivers(clone, relay_a)
+    assert [mail["queue_name"] for mail in clone.queue()] == ["hold"] * 3
     assert counts(relay_a, subjects) == [1, 1, 1]
     lab.remove(clone)
 
@@ -82,12 +88,29 @@ def test_a_clone_holds_what_was_queued_and_says_how_to_send_it(
     lab.remove(unused)
 
 
+def test_a_queue_that_has_lost_the_name_of_its_qube_is_its_own(
+    with_queue: Callable[..., tuple[Qube, list[str]]], relay_a: Relay
+) -> None:
+    """As a full disk could leave it."""
+    qube, subjects = with_queue()
+    (qube.rw / "bind-dirs/var/spool/postfix/qube").write_text("")
+    qube.start()
+    for subject in subjects:
+        assert relay_a.wait_for(subject, 90, diagnosis=qube.diagnosis).login == ALICE.login
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_disposable_never_sends_what_was_queued(
     lab: Lab, with_queue: Callable[..., tuple[Qube, list[str]]], relay_a: Relay, allowed: bool
 ) -> None:
     qube, subjects = with_queue(**({"disposables": True} if allowed else {}))
     disposable = qube.disposable(unique("disp"))
+    # What a user has left over from a set-up by hand.
+    rc_local = disposable.rw / "config/rc.local"
+    rc_local.write_text(
+        "#!/bin/sh\nmount --bind /usr/local/etc/postfix /etc/postfix; systemctl start postfix\n"
+    )
+    rc_local.chmod(0o755)
     disposable.start()
     if allowed:
         assert_delivers(disposable, relay_a)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .hostile import NAME, WAYS, Hostile
+from .search import forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,9 @@ def sent(lab: Lab, prepared: Template, hostile: Hostile, relay_b: Relay, subject
         }
         for way in WAYS.values()
     ]
-    qube = lab.qube("mail-hostile", template=prepared, pillar=pillar(ALICE, *records, BOB))
+    # A relay that hangs is given up after so long; by itself, Postfix waits for five minutes.
+    settings = {"smtp_helo_timeout": "10s"}
+    qube = lab.qube("mail-hostile", template=prepared, pillar=pillar(ALICE, *records, BOB, settings=settings))
     qube.apply("postfix_smarthost").check()
     for name, way in WAYS.items():
         qube.send(sender=way.address, to=RECIPIENT, subject=subjects[name])
@@ -61,20 +63,19 @@ def test_message_waits_with_a_reason_and_no_password_is_sent(
 
     def waiting() -> list[dict]:
         found = [mail for mail in sent.queue() if mail["sender"] == way.address]
-        return [mail for mail in found if not way.reason or mail["queue_name"] == "deferred"]
+        return [mail for mail in found if mail["queue_name"] == "deferred"]
 
     (mail,) = sent.wait_for(waiting, f"the message for {name} in the queue", timeout=60)
-    if way.reason:
-        (recipient,) = mail["recipients"]
-        assert re.search(way.reason, recipient["delay_reason"], re.IGNORECASE), recipient
+    (recipient,) = mail["recipients"]
+    assert re.search(way.reason, recipient["delay_reason"], re.IGNORECASE), recipient
     got = "".join(hostile.got(way))
     assert got
     assert subjects[name] not in got
     if not (way.verified and way.mode == "reject"):
         assert not re.search(r"\bAUTH\b", got, re.IGNORECASE), got
-        plain = base64.b64encode(way.password.encode()).decode()
-        assert way.password not in got
-        assert plain[: len(plain) // 4 * 4 - 4] not in got
+        assert [text for text in forms(way.password) if text in got] == []
+    others = [other.password for other in WAYS.values() if other is not way]
+    assert [text for text in forms(*others, ALICE.password, BOB.password) if text in got] == []
     assert mx.connections() == []
 
 
@@ -86,12 +87,14 @@ def test_other_accounts_keep_flowing(sent: Qube, relay_a: Relay, relay_b: Relay,
     assert relay.wait_for(subject, diagnosis=sent.diagnosis).login == account.login
 
 
+@pytest.mark.parametrize("impostor", ["self-signed", "valid"])
 def test_pinned_fingerprint_lets_a_private_relay_in_and_only_that_key(
-    lab: Lab, new_qube: Callable[..., Qube]
+    lab: Lab, new_qube: Callable[..., Qube], impostor: str
 ) -> None:
     users = {"pin@private.test": "pinned-password", "key@private.test": "keyed-password"}
     private = lab.relay("smtp.private.test", users=users, certificate="self-signed")
-    other = lab.relay("smtp.impostor.test", users=users, certificate="self-signed")
+    # Even one that the system's CAs vouch for.
+    other = lab.relay(f"smtp.{impostor}.test", users=users, certificate=impostor)
 
     def record(address: str, relay: str, port: int, fingerprints: list[str]) -> dict:
         tls = {"fingerprint": fingerprints}

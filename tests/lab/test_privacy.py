@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
     from .lab import Lab
     from .qube import Qube, Template
-    from .relay import Relay
+    from .relay import MX, Mail, Relay
 
 NAME = "my-private-qube"
 
@@ -46,9 +47,23 @@ HEADERS = {
             "In-Reply-To": f"<earlier@{NAME}>",
             "References": f"<a@{NAME}> <b@elsewhere.test> <c@localhost>",
         },
-        {"Sender": f"user@{NAME}", "Reply-To": "user@localhost", "Cc": "root"},
+        {"Sender": f"user@{NAME}", "Reply-To": "user@localhost", "Cc": "root, user"},
+        {"Resent-From": f"user@{NAME}", "Resent-Sender": "user", "Resent-To": "root@localhost"},
+        {
+            "Delivered-To": "user@localhost.localdomain",
+            "X-Original-To": "user",
+            "Received": f"from imap.b.test by {NAME} with POP3 (fetchmail-6.4.37) for <user@localhost>",
+        },
     ],
-    ids=["plain", "short host name", "long host name", "reply", "local addresses"],
+    ids=[
+        "plain",
+        "short host name",
+        "long host name",
+        "reply",
+        "local addresses",
+        "resent",
+        "fetched before",
+    ],
 )
 def test_arriving_message_holds_nothing_of_the_qube(
     qube: Qube, relay_b: Relay, way: str, headers: dict[str, str]
@@ -74,14 +89,107 @@ def test_arriving_message_holds_nothing_of_the_qube(
         "root@",
         "Mutt",
         "git-send-email",
+        "fetchmail",
         "Debian",
     ]
     told += [qube.run("postconf", "-dh", "mail_version").stdout.strip(), "Postfix"]
     assert {word for word in told if word in text} == set(), own + text
     assert not {"User-Agent", "X-Mailer", "X-Originating-IP"} & {*mail.message.keys()}
-    assert mail.message["Message-ID"].strip().endswith("@localhost.localdomain>")
+    name = "Resent-Message-ID" if "Resent-From" in headers else "Message-ID"
+    assert mail.message[name].strip().endswith("@localhost.localdomain>")
+    # None without a domain, as a bare local name is.
+    assert [address for address in addresses(mail) if "." not in address.rpartition("@")[2]] == []
     # An address inside the qube stands for the default account, see SECURITY.md; else none is told of another.
-    assert (ALICE.address in text) == ("Cc" in headers)
+    assert (ALICE.address in text) == ("Cc" in headers or "Resent-To" in headers)
+
+
+ADDRESSES = (
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Resent-From",
+    "Resent-Sender",
+    "Resent-To",
+    "Resent-Cc",
+)
+
+
+def addresses(mail: Mail) -> list[str]:
+    """Return all addresses in the header of a message."""
+    return [
+        address.addr_spec
+        for name in ADDRESSES
+        for value in mail.message.get_all(name, [])
+        for address in getattr(value, "addresses", ())
+    ]
+
+
+@pytest.mark.parametrize("kind", ["clone", "disposable", "dotted"])
+def test_whatever_the_qube_is_called_its_name_does_not_leave(
+    lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay, kind: str
+) -> None:
+    """The name at the time of the apply was once all that was looked for, and only if it had no dot."""
+    assert relay_a.running
+    own = lab.qube("my.mail" if kind == "dotted" else unique("named"), template=prepared)
+    own.pillar = pillar(ALICE, BOB, disposables=True)
+    assert direct.run(own).error is None
+    other = None
+    if kind == "clone":
+        own.shutdown()
+        other = own.clone(unique("secret-clone"))
+    elif kind == "disposable":
+        own.shutdown()
+        other = own.disposable(unique("disp"))
+    qube = other or own
+    if other:
+        other.start()
+    for send in (qube.send, qube.send_smtp):
+        subject = unique()
+        name = qube.name
+        headers = {"Message-ID": f"<1@{name}>", "Sender": f"user@{name}", "Cc": f"root@{name}, x@y.test"}
+        headers |= {"Received": f"from imap.b.test by {name} with POP3"}
+        send(sender=BOB.address, to=RECIPIENT, subject=subject, headers=headers)
+        mail = relay_b.wait_for(subject, diagnosis=qube.diagnosis)
+        text = "".join(
+            f"{key}: {value}\n" for key, value in mail.message.items() if "smtp.b.test" not in value
+        )
+        assert qube.name not in text
+        assert own.name not in text
+        assert "x@y.test" in text
+    for made in (other, own):
+        if made:
+            lab.remove(made)
+
+
+def test_name_of_root_does_not_leave(qube: Qube, relay_b: Relay) -> None:
+    """That sendmail(1) writes before the address of a message without From."""
+    subject = unique()
+    command = ("sendmail", "-f", BOB.address, RECIPIENT)
+    qube.run(*command, stdin=f"Subject: {subject}\n\nx\n", user="root")
+    mail = relay_b.wait_for(subject, diagnosis=qube.diagnosis)
+    (author,) = mail.message["From"].addresses
+    assert (author.display_name, author.addr_spec) == ("", BOB.address)
+
+
+def test_mail_is_not_forwarded_by_a_file_in_a_home(
+    qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX
+) -> None:
+    """It left by the default account, whoever's file it was, with the local address in it."""
+    qube.run("useradd", "--create-home", "forwarder")
+    for user in ("user", "forwarder"):
+        qube.write(f"/home/{user}/.forward", f"{RECIPIENT}\n", owner=f"{user}:{user}")
+        subject = unique()
+        qube.send(to=user, subject=subject, user="root")
+        qube.wait_for(
+            lambda user=user, subject=subject: [
+                m for m in qube.maildir(user=user) if m["Subject"] == subject
+            ],
+            "the mail in the maildir",
+        )
+        assert [host.name for host in (relay_a, relay_b, mx) if host.received(subject)] == []
+    qube.run("rm", "/home/user/.forward")
 
 
 def test_local_sender_is_seen_as_the_account(qube: Qube, relay_a: Relay) -> None:

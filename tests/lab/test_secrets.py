@@ -9,11 +9,13 @@ import json
 import os
 import secrets
 import stat
-from typing import TYPE_CHECKING, Any
+import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .accounts import ALICE, RECIPIENT, Account, pillar, unique
+from .search import forms, holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,65 +30,8 @@ CONFIGURATION = "postfix_smarthost-appvm-configuration"
 TABLES = {"hash": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}
 # First in PATH of what salt-ssh runs in the qube.
 POSTMAP = "/usr/local/sbin/postmap"
-
-
-def forms(*texts: str) -> list[str]:
-    """Return texts and what base64 makes of them, wherever in a longer text they stand."""
-    found = []
-    for text in texts:
-        found.append(text)
-        for before in range(3):
-            encoded = base64.b64encode(b"\0" * before + text.encode()).decode()
-            # Those letters that depend on the text alone.
-            found.append(encoded[(0, 2, 3)[before] :].rstrip("=")[:-1])
-    return found
-
-
-# Searches all files of a machine that were made or changed since a time, also in what gzip(1) made, as root; prints
-# path, mode and owner, and whether anybody else can get at it. Older files are of the root filesystem, and no password
-# is as old as the lab.
-_SCAN = """\
-import gzip, io, json, os, stat, sys, zlib
-wanted = [word.encode() for word in json.loads(sys.stdin.read())]
-since, others = float(sys.argv[1]), {"/proc", "/sys", "/run/lab"}
-found = {}
-def closed(path):
-    while path != "/":
-        path = os.path.dirname(path)
-        if not os.stat(path).st_mode & 0o011:
-            return True
-    return False
-def contents(path):
-    with open(path, "rb") as file:
-        data = file.read()
-    yield data
-    if data.startswith(b"\\x1f\\x8b"):
-        try:
-            yield gzip.decompress(data)
-        except (OSError, EOFError, zlib.error):
-            yield zlib.decompressobj(31).decompress(data)
-for where, directories, files in os.walk("/"):
-    directories[:] = [name for name in directories if os.path.join(where, name) not in others]
-    for name in files:
-        path = os.path.join(where, name)
-        try:
-            status = os.lstat(path)
-            if not stat.S_ISREG(status.st_mode) or status.st_ctime < since:
-                continue
-            hit = any(word in data for data in contents(path) for word in wanted)
-        except FileNotFoundError:
-            continue
-        if hit:
-            private = (not stat.S_IMODE(status.st_mode) & 0o077 or closed(path)) and status.st_uid == 0
-            found[path] = [format(stat.S_IMODE(status.st_mode), "04o"), status.st_uid, status.st_gid, private]
-json.dump(found, sys.stdout)
-"""
-
-
-def holding(qube: Qube, *texts: str) -> dict[str, list[Any]]:
-    """Return all files of a running machine that hold one of some texts: path -> mode, user, group, private."""
-    done = qube.run("python3", "-c", _SCAN, str(qube.lab.began), stdin=json.dumps(forms(*texts)), timeout=120)
-    return json.loads(done.stdout)
+# What dom0 hands to a management qube (qubessalt, prepare_salt_config_for_vm).
+PILLAR = "srv/pillar/combined.sls"
 
 
 def assert_in_tables_only(qube: Qube, suffix: str, *texts: str) -> None:
@@ -151,19 +96,33 @@ def account(name: str, relay: str = "smtp.a.test") -> Account:
 
 
 def management(lab: Lab, qube: Qube, *texts: str) -> set[str]:
-    """Return the files of a management qube that hold one of some texts."""
+    """Return the files of a management qube that hold one of some texts, also in what gzip(1) made."""
     wanted = [word.encode() for word in forms(*texts)]
     place = lab.qubesctl.management / qube.name
-    files = (path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
-    return {
-        str(path.relative_to(place)) for path in files if any(word in path.read_bytes() for word in wanted)
-    }
+    found = set()
+    for path in place.rglob("*"):
+        if not path.is_file() or path.is_symlink():
+            continue
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            # That of a run that was killed may be cut off.
+            data += zlib.decompressobj(31).decompress(data)
+        if any(word in data for word in wanted):
+            found.add(str(path.relative_to(place)))
+    return found
 
 
 def outside(lab: Lab, path: str) -> bool:
     """Tell whether anybody but root can get at a path below the management qubes' directories."""
     place = lab.qubesctl.management / path
     return not any(stat.S_IMODE(above.stat().st_mode) == 0o700 for above in place.parents)
+
+
+def assert_in_handed_over_pillar_only(lab: Lab, qube: Qube, *texts: str) -> None:
+    """Check that in a management qube some texts are in what dom0 gave it alone: in no log, no cache, no archive."""
+    found = management(lab, qube, *texts)
+    assert found == {PILLAR}
+    assert [path for path in found if outside(lab, f"{qube.name}/{path}")] == []
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +145,7 @@ def mail(new_qube: Callable[..., Qube], relay_a: Relay) -> Qube:
 
 
 def test_password_is_in_no_output_and_in_no_process(
-    mail: Qube, relay_a: Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    lab: Lab, mail: Qube, relay_a: Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fresh = account("fresh")
     relay_a.set_user(fresh.address, fresh.password)
@@ -195,12 +154,15 @@ def test_password_is_in_no_output_and_in_no_process(
         traced = Traced(patch, mail, tmp_path / "trace")
         runs = [mail.apply("postfix_smarthost", test=test).check() for test in (True, False)]
         programs = traced.text()
+    # Each run begins with an empty management qube.
+    assert_in_handed_over_pillar_only(lab, mail, fresh.password)
     subject = unique()
     mail.send(sender=fresh.address, to=RECIPIENT, subject=subject)
     assert relay_a.wait_for(subject, diagnosis=mail.diagnosis).login == fresh.address
     # A wrong password, and what the log then says.
     mail.pillar = pillar(ALICE, wrong := fresh.record(password=f"Wrong{secrets.token_hex(12)}"))
     runs.append(mail.apply("postfix_smarthost").check())
+    assert_in_handed_over_pillar_only(lab, mail, wrong["password"])
     mail.send(sender=fresh.address, to=RECIPIENT, subject=subject)
     mail.wait_for(lambda: [m for m in mail.queue() if m["queue_name"] == "deferred"], "the deferred mail")
     assert "execve" in programs
@@ -230,18 +192,23 @@ def test_password_is_in_no_output_of_a_run_that_fails(lab: Lab, mail: Qube) -> N
     mail.pillar = pillar(ALICE, fresh)
     before = mail.tree("/rw/usrlocal/etc/postfix")
     runs = {}
+
+    def apply(name: str) -> None:
+        runs[name] = mail.apply("postfix_smarthost")
+        assert_in_handed_over_pillar_only(lab, mail, fresh.password)
+
     # It quotes the table with the passwords.
     quotes = 'for word; do case $word in *:*saslpass) cat "${word#*:}" >&2; NEXT;; esac; done\n'
     goes_on = 'exec /usr/sbin/postmap "$@"'
     with postmap_that(mail, quotes.replace("NEXT", "exit 1") + goes_on):
-        runs["postmap fails"] = mail.apply("postfix_smarthost")
+        apply("postmap fails")
     with postmap_that(mail, quotes.replace("NEXT", ":") + goes_on):
-        runs["postmap warns"] = mail.apply("postfix_smarthost")
+        apply("postmap warns")
     for name in ("postmap fails", "postmap warns"):
         assert "saslpass was not compiled" in runs[name].states[CONFIGURATION]["comment"]
     mail.run("mount", "--bind", "-o", "ro", "/rw/usrlocal/etc/postfix", "/usr/local/etc/postfix")
     try:
-        runs["read-only"] = mail.apply("postfix_smarthost")
+        apply("read-only")
     finally:
         mail.run("umount", "/usr/local/etc/postfix")
     # What nobody thought of: an exception in the midst of it, with its traceback.
@@ -251,7 +218,7 @@ def test_password_is_in_no_output_of_a_run_that_fails(lab: Lab, mail: Qube) -> N
     assert head in good
     try:
         module.write_text(good.replace(head, f"{head}    raise TypeError('forced')\n"))
-        runs["exception"] = mail.apply("postfix_smarthost")
+        apply("exception")
     finally:
         module.write_text(good)
     assert [name for name, applied in runs.items() if applied.ok] == []

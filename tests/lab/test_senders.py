@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .lab import Lab
     from .qube import Qube, Template
     from .relay import MX, Relay
@@ -94,7 +97,7 @@ def test_header_does_not_choose_the_account(qube: Qube, relay_a: Relay, relay_b:
     assert relay_a.received(subject) == []
 
 
-@pytest.mark.parametrize("user", ["www-data", "other", "daemon"])
+@pytest.mark.parametrize("user", ["www-data", "other", "daemon", "nobody"])
 def test_other_local_user_cannot_hand_mail_in(
     qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX, user: str
 ) -> None:
@@ -109,6 +112,21 @@ def test_other_local_user_cannot_hand_mail_in(
     for subject in (by_sendmail, by_smtp, local):
         nothing_left(subject, qube, relay_a, relay_b, mx)
     assert not [mail for mail in qube.maildir() if mail["Subject"] in (by_sendmail, by_smtp, local)]
+
+
+def test_other_local_user_cannot_hand_mail_in_over_ipv6(
+    new_qube: Callable[..., Qube], relay_a: Relay
+) -> None:
+    qube = new_qube(pillar=pillar(ALICE, settings={"inet_protocols": "all"}))
+    assert direct.run(qube).error is None
+    # The last one: how a program that speaks IPv6 reaches the address of IPv4.
+    for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        message = {"sender": ALICE.address, "to": RECIPIENT, "host": host}
+        refused = qube.send_smtp(**message, subject=unique(), user="nobody")
+        assert refused[RECIPIENT][0] == 550, host
+        subject = unique()
+        assert qube.send_smtp(**message, subject=subject)["data"][0] == 250, host
+        assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
 
 
 @pytest.mark.parametrize("user", ["root", "user"])
@@ -142,6 +160,94 @@ def test_connection_that_its_process_has_left_counts_for_nobody(qube: Qube, rela
         "the end of the session",
     )
     nothing_left(subject, qube, relay_a, mx)
+
+
+# Speaks SMTP from a port, and address, of its choice. A message in BDAT comes with its envelope, and the client has
+# closed its end when smtpd(8) asks for it.
+_FROM_PORT = """
+import socket, sys
+address, port, sender, recipient, subject = sys.argv[1:]
+talk = socket.socket()
+talk.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+talk.bind((address, int(port)))
+talk.settimeout(20)
+talk.connect(("127.0.0.1", 25))
+talk.recv(1000)
+talk.sendall(b"EHLO x\\r\\n")
+talk.recv(2000)
+message = f"Subject: {subject}\\r\\n\\r\\nx\\r\\n"
+envelope = f"MAIL FROM:<{sender}>\\r\\nRCPT TO:<{recipient}>\\r\\n"
+talk.sendall(f"{envelope}BDAT {len(message)} LAST\\r\\n{message}".encode())
+talk.shutdown(socket.SHUT_WR)
+got = b""
+while data := talk.recv(4096):
+    got += data
+print(got.decode())
+"""
+# Connects from a port, and stays.
+_STAY = """
+import socket, sys, time
+talk = socket.create_connection(("127.0.0.1", 25), source_address=(sys.argv[1], int(sys.argv[2])))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("stays", "sends", "code"), [("user", "other", "550"), ("other", "user", "250")])
+def test_connection_from_the_same_port_of_another_address_counts_for_nobody_else(
+    qube: Qube, relay_a: Relay, stays: str, sends: str, code: str
+) -> None:
+    """A port of 127.0.0.1 and the same of 127.0.0.2 were once one: so another user could send by the user's account."""
+    subject, port = unique(), {"user": "40001", "other": "40002"}[stays]
+    addresses = {"user": "127.0.0.1", "other": "127.0.0.2"}
+    unit = f"stays-{stays}"
+    command = ("python3", "-c", _STAY, addresses[stays], port)
+    qube.run("systemd-run", f"--unit={unit}", f"--uid={stays}", *command)
+    try:
+        connected = ("ss", "-Htn", "state", "established", f"( sport = :{port} )")
+        qube.wait_for(lambda: qube.run(*connected).stdout, "a connection")
+        arguments = (addresses[sends], port, ALICE.address, RECIPIENT, subject)
+        said = qube.run("python3", "-c", _FROM_PORT, *arguments, user=sends).stdout
+    finally:
+        qube.run("systemctl", "stop", unit, check=False)
+    assert f"\n{code} " in f"\n{said}"
+    if code == "550":
+        nothing_left(subject, qube, relay_a)
+
+
+def test_process_that_tells_who_may_is_the_user_s_own(qube: Qube) -> None:
+    """Any other process of the same user could write into it what it answers."""
+    qube.send_smtp(sender=ALICE.address, to="user@localhost", subject=unique())
+    processes = qube.run("ps", "-eo", "user=,args=").stdout.splitlines()
+    owners = [line.split()[0] for line in processes if line.split()[1:3] == ["/usr/bin/python3", "-IS"]]
+    assert {*owners} == {"user"}
+
+
+def test_mail_of_cron(lab: Lab, prepared: Template, relay_a: Relay, mx: MX) -> None:
+    """Jobs of root, the user and others, with output for an address outside."""
+    template = prepared.clone(unique("debian-13-cron"))
+    template.start()
+    template.run("apt-get", "install", "-y", "-qq", "cron", timeout=120)
+    template.shutdown()
+    qube = lab.qube(unique("mail-cron"), template=template, pillar=pillar(ALICE))
+    qube.apply("postfix_smarthost").check()
+    mark = unique("job")
+    users = ("root", "user", "www-data", "daemon")
+    for user in users:
+        qube.run("crontab", "-u", user, "-", stdin=f"MAILTO={RECIPIENT}\n* * * * * echo {mark}-{user}\n")
+
+    def arrived() -> dict[str, str]:
+        found = [(mail, mail.raw.decode()) for mail in relay_a.received() if mark in mail.raw.decode()]
+        return {text.partition(f"{mark}-")[2].split()[0]: mail.login for mail, text in found}
+
+    def refused() -> bool:
+        said = qube.journal("cron.service")
+        return all(f"User {user}(" in said for user in ("www-data", "daemon"))
+
+    qube.wait_for(refused, "the mail of others to be refused", timeout=90)
+    qube.wait_for(lambda: {*arrived()} >= {"root", "user"}, "the mail of root and the user", timeout=30)
+    assert arrived() == {"root": ALICE.login, "user": ALICE.login}
+    assert mx.connections() == []
+    lab.remove(qube)
 
 
 def test_cron_mail_of_root_is_local_and_mail_queue_is_private(qube: Qube) -> None:

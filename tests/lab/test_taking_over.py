@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
+from . import direct
 from .accounts import ALICE, ANN, BOB, RECIPIENT, pillar, unique
+from .delivery import assert_delivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 
 CONFIG = "/usr/local/etc/postfix"
 CONFIGURATION = "postfix_smarthost-appvm-configuration"
+SOLE_START = "postfix_smarthost-appvm-sole-start"
 OURS = """\
 #!/bin/sh
 # my own lines
@@ -125,7 +131,7 @@ def test_one_apply_takes_over_a_qube_set_up_by_hand(
     assert applied.changed == predicted.predicted == list(applied.states)
     state = applied.states[CONFIGURATION]
     assert state["changes"] == predicted.states[CONFIGURATION]["changes"]
-    assert "rc.local" in state["changes"]["files"]["changed"]
+    assert applied.states[SOLE_START]["changes"] == predicted.states[SOLE_START]["changes"] == {"removed": 2}
 
     # Byte for byte, but for the two lines.
     assert qube.read("/rw/config/rc.local") == OURS + THEIRS
@@ -169,6 +175,111 @@ def test_one_apply_takes_over_a_qube_set_up_by_hand(
     assert mx.connections() == []
 
 
+# In place of mail programs: two that call sendmail(1) without a pause, and note what was taken.
+SENDER = """\
+import subprocess, sys
+who, sender, recipient = sys.argv[1:]
+number = 0
+while True:
+    number += 1
+    text = f"Subject: {who}-{number}\\n\\nx\\n"
+    if subprocess.run(["sendmail", "-i", "-f", sender, recipient], input=text, text=True).returncode == 0:
+        with open(f"/home/user/{who}", "a") as log:
+            log.write(f"{who}-{number}\\n")
+"""
+
+
+def test_nothing_that_is_handed_in_meanwhile_is_lost(
+    new_qube: Callable[..., Qube], relay_a: Relay, mx: MX
+) -> None:
+    """Some was once taken between the copy of the old queue and the mount of the new one, and covered by that."""
+    qube = new_qube(pillar=pillar(ALICE))
+    set_up_by_hand(qube)
+    relay_a.forget()
+    qube.write("/run/sender", SENDER)
+    names = [unique("sender") for _ in range(2)]
+    for name in names:
+        command = ("python3", "/run/sender", name, ALICE.address, RECIPIENT)
+        qube.run("systemd-run", f"--unit={name}", "--uid=user", *command)
+    qube.wait_for(lambda: len(qube.run("ls", "/home/user").stdout.split()) == 2, "mail")
+    assert direct.run(qube).error is None
+    for name in names:
+        qube.run("systemctl", "stop", name)
+    taken = [subject for name in names for subject in qube.read(f"/home/user/{name}").split()]
+    # A program that had begun before the mount has ended by now.
+    qube.run("/rw/config/rc.local.d/50-postfix-smarthost.rc", "uplink")
+    qube.wait_for(lambda: not qube.queue(), "the queue to be empty", 120, pause=1)
+
+    def arrived() -> list[str]:
+        return [mail.subject for mail in relay_a.received() if mail.subject in {*taken}]
+
+    qube.wait_for(lambda: {*taken} <= {*arrived()}, f"all of {len(taken)} messages", 60, pause=1)
+    assert len(taken) > 20
+    assert mx.connections() == []
+
+
+class ByHand:
+    """A qube that was set up by hand, again and again.
+
+    Args:
+        qube: an untouched one.
+        relay: of ALICE.
+
+    """
+
+    def __init__(self, qube: Qube, relay: Relay) -> None:
+        self.qube, self.relay = qube, relay
+        set_up_by_hand(qube)
+        self._kept = qube.rw.with_name("by-hand")
+        qube.shutdown()
+        subprocess.run(["cp", "-a", str(qube.rw), str(self._kept)], check=True)
+        qube.start()
+        self.steps = direct.run(qube).steps
+
+    def kill_and_boot(self, step: int) -> bool:
+        """Kill the apply that takes it over before a step, cut the power, and send; return whether it had so many."""
+        qube = self.qube
+        qube.kill()
+        subprocess.run(["rm", "-rf", str(qube.rw)], check=True)
+        subprocess.run(["cp", "-a", str(self._kept), str(qube.rw)], check=True)
+        qube.start()
+        killed = direct.run(qube, kill_before=step).killed
+        qube.kill()
+        qube.start()
+        assert_delivers(qube, self.relay)
+        assert direct.run(qube).error is None
+        assert qube.read("/rw/config/rc.local") == OURS + THEIRS
+        return killed
+
+
+def test_taking_over_that_is_killed_starts_postfix_at_the_next_boot(
+    new_qube: Callable[..., Qube], relay_a: Relay, mx: MX
+) -> None:
+    """The lines of rc.local once went before the boot script was there."""
+    by_hand = ByHand(new_qube(pillar=pillar(ALICE)), relay_a)
+    renames = {step: number for number, step in enumerate(by_hand.steps, 1) if step.startswith("os.rename")}
+    for end in (f"-> {direct.BOOT_SCRIPT}", "-> /rw/config/rc.local"):
+        # Before the file is there, and after it is.
+        (number,) = [number for step, number in renames.items() if step.endswith(end)]
+        assert by_hand.kill_and_boot(number)
+        assert by_hand.kill_and_boot(number + 1)
+    assert_delivers(by_hand.qube, relay_a)
+    assert mx.connections() == []
+
+
+@pytest.mark.soak
+def test_taking_over_that_is_killed_at_each_of_its_steps(
+    new_qube: Callable[..., Qube], relay_a: Relay, mx: MX
+) -> None:
+    by_hand = ByHand(new_qube(pillar=pillar(ALICE)), relay_a)
+    step = 0
+    while by_hand.kill_and_boot(step := step + 1):
+        pass
+    assert step > len(by_hand.steps) - 5
+    assert mx.connections() == []
+    print(f"by hand, power: {step - 1} steps, {step} messages sent, as many arrived")
+
+
 def test_lines_of_rc_local_that_need_the_user_are_told(new_qube: Callable[..., Qube], relay_a: Relay) -> None:
     """To take a line out of a longer command, or the only one out of a block, would break the user's script."""
     qube = new_qube(pillar=pillar(ANN))
@@ -179,7 +290,7 @@ def test_lines_of_rc_local_that_need_the_user_are_told(new_qube: Callable[..., Q
     )
     qube.write("/rw/config/rc.local", script, mode="0755")
     for _ in range(2):
-        comment = qube.apply("postfix_smarthost").check().states[CONFIGURATION]["comment"]
+        comment = qube.apply("postfix_smarthost").check().states[SOLE_START]["comment"]
         assert [line for line in comment.splitlines() if "rc.local" in line] == [
             f"/rw/config/rc.local still mounts or starts Postfix by itself: take line {number} out."
             for number in (3, 5)

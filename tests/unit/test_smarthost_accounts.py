@@ -138,12 +138,14 @@ def test_a_password_of_any_shape_survives(password: str) -> None:
 
 
 @given(randoms.map(username))
+@fuzz
 def test_a_user_name_of_any_shape_survives(username: str) -> None:
     (account,) = normalise({"accounts": [ALICE | {"username": username}]})["accounts"]
     assert account["username"] == username
 
 
 @given(randoms)
+@fuzz
 def test_what_postfix_cannot_hold_is_refused_wherever_it_stands(random: Random) -> None:
     text = hostile(random) + random.choice("\n\r\0") + hostile(random)
     for key in ("password", "username", "address", "relay"):
@@ -282,7 +284,9 @@ def test_what_the_plan_writes_may_not_be_undone() -> None:
         (
             "names neither it nor its user",
             "myhostname mydomain myorigin smtp_helo_name local_header_rewrite_clients remote_header_rewrite_domain"
-            " masquerade_domains message_drop_headers always_add_missing_headers smtp_send_xforward_command",
+            " masquerade_domains message_drop_headers always_add_missing_headers smtp_send_xforward_command"
+            # A header that is cut off is not recognised.
+            " header_size_limit header_address_token_limit header_from_format",
         ),
         (
             "maildir of the user",
@@ -329,7 +333,6 @@ def test_refused(reason: str, names: str) -> None:
         ),
         ("mailbox_size_limit", ["0", "51200000"], ["-1", 10**20]),
         ("default_process_limit", ["1", "050"], ["0", "00", "1s", "1000000000", ""]),
-        ("header_size_limit", ["102400"], ["0"]),
         ("smtp_mx_session_limit", [0, 2], ["two"]),
         (
             "smtp_connect_timeout",

@@ -36,6 +36,11 @@ def test_a_line_that_activates_goes(line: str) -> None:
         (f"#!/bin/sh\n# {START}\n", []),
         (f"{MOUNT} || exit 1\n", [1]),
         (f"true &&\\\n{START}\n", [2]),
+        # Without the rest of their command, the lines that follow would not run.
+        (f"mountpoint -q /etc/postfix ||\n  {MOUNT}\ntouch /run/x\n", [2]),
+        (f"true && # so\n{START}\n", [2]),
+        (f"true |\n{START}\n", [2]),
+        (f"cat > /run/x <<END\n{MOUNT}\nEND\n", [2]),
         ("a\nservice postfix start\n", [2]),
         ("mount --bind /home/user/postfix /etc/postfix\n", [1]),
         ("systemctl start postfix@-\n", [1]),

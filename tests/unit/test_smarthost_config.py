@@ -2,17 +2,19 @@
 """smarthost_config: each promise as it stands in the planned files, and that no text of a pillar adds to them."""
 
 import base64
+import functools
 import re
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 
 from _modules import smarthost_config
-from _modules.smarthost_accounts import normalise
+from _modules.smarthost_accounts import normalise, problems
 from tests.malformed import ALICE, BOB, FINGERPRINT
 from tests.postfix_syntax import logical_lines, parameters, rows
-from tests.records import FACTS, fuzz, records
+from tests.records import FACTS, fuzz, mutated, randoms, record, records
 
 # What is sent by Postfix itself stays its own.
 OWN_SENDER = {"mailer-daemon@localhost.localdomain": "MAILER-DAEMON@localhost.localdomain"}
@@ -20,6 +22,14 @@ LISTS = [
     {"list_id": "users.example.com", "folder": "list/users"},
     {"list_id": "a+b.example", "folder": "b"},
 ]
+
+# Of the pillar they hold the user at most.
+FIXED = (
+    "master.cf",
+    "submit-policy",
+    "tables-b/smtp_header_checks",
+    "tables-b/smtp_delivery_status_filter",
+)
 
 
 def plan(record: dict[str, Any] | None = None, tables: str = "tables-a", **facts: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -188,7 +198,8 @@ def test_a_pinned_relay_is_known_by_its_fingerprints_only() -> None:
 def test_only_tables_hold_secrets_and_only_root_reads_them() -> None:
     files = plan({"lists": LISTS})
     for name, file in files.items():
-        assert (file.mode == 0o600) is file.table, name
+        # It names the default account, as the tables do all.
+        assert (file.mode == 0o600) is (file.table or name.endswith("/smtp_generic")), name
         assert (ALICE["password"] in file.content) is name.endswith("/saslpass"), name
     assert files["main.cf"].mode == files["master.cf"].mode == 0o644
     assert {name for name, file in files.items() if file.table} == {
@@ -234,7 +245,8 @@ def test_nothing_that_is_sent_names_the_qube_or_its_user() -> None:
     assert parameters["myhostname"] == "localhost.localdomain"
     assert parameters["smtp_helo_name"] == "[127.0.0.1]"
     assert parameters["smtpd_banner"] == "$myhostname ESMTP"
-    assert parameters["smtp_generic_maps"].endswith("/sender_canonical")
+    assert parameters["smtp_generic_maps"] == "regexp:${config_directory}/tables-a/smtp_generic"
+    assert parameters["forward_path"] == ""
     named = {name for name, value in parameters.items() if "my-mail" in value.lower()}
     assert named == {"mydestination"}
 
@@ -369,6 +381,29 @@ def test_disposables_are_started_only_where_asked_for() -> None:
 @fuzz
 def test_nothing_that_was_not_meant(record: dict[str, Any]) -> None:
     """Whatever the texts of a pillar hold: each file, read as its program reads it, has the rows that were meant."""
+    only_what_was_meant(record)
+
+
+@given(randoms)
+@fuzz
+def test_a_mutated_pillar_is_refused_or_adds_no_line(random: Random) -> None:
+    """Hostile contents in what is else from a list: addresses, relays, folders, names of lists and users."""
+    made = mutated(random, record(random))
+    told = problems(made)
+    for sentence in told:
+        assert sentence.isascii()
+        assert sentence.isprintable()
+        assert sentence.endswith(".")
+    if not told:
+        only_what_was_meant(made)
+
+
+@functools.cache
+def usual(user: str = "user") -> dict[str, Any]:
+    return plan({"user": user}, tables="tables-b")
+
+
+def only_what_was_meant(record: dict[str, Any]) -> None:
     regular = normalise(record)
     files = smarthost_config.plan(regular, "tables-b", **FACTS)
     meant = expected_rows(record)
@@ -389,10 +424,18 @@ def test_nothing_that_was_not_meant(record: dict[str, Any]) -> None:
     lines = [line for line in files["main.cf"].content.split("\n") if line and line[0] != "#"]
     assert len(lines) == len(found)
 
-    for name in ("master.cf", "submit-policy"):
-        assert files[name] == plan({"user": record["user"]})[name]
-    for name in ("smtp_header_checks", "smtp_delivery_status_filter"):
-        assert files[f"tables-b/{name}"] == plan()[f"tables-a/{name}"]
+    # With the user and the type of tables in them, too, they have the lines of any pillar.
+    names = dict(parameters(usual()["main.cf"].content)).keys()
+    assert dict(found).keys() == names | regular["settings"].keys()
+    for name in FIXED:
+        assert files[name] == usual(record["user"])[name]
+        assert files[name].content.count("\n") == usual()[name].content.count("\n"), name
+    assert [name for name, file in files.items() if "\0" in file.content or "\r" in file.content] == []
+    _, generic, end = files["tables-b/smtp_generic"].content.split("\n")
+    address = generic.partition(" ")[2]
+    assert "$" not in address.replace("$$", "")
+    assert address.replace("$$", "$") == regular["accounts"][0]["address"]
+    assert end == ""
     assert ("tables-b/procmailrc" in files) is bool(record["lists"])
     if record["lists"]:
         head, *recipes = files["tables-b/procmailrc"].content.split("\n:0\n")
@@ -417,7 +460,7 @@ def expected_rows(record: dict[str, Any]) -> dict[str, dict[str, str]]:
         nexthop = f"[{account['relay'].lower()}]:{port}"
         password = account.get("password")
         if password is None:
-            password = base64.b64decode(account["password_base64"]).decode()
+            password = base64.b64decode("".join(account["password_base64"].split())).decode()
         for sender in [account["address"], *account.get("senders", [])]:
             relay[sender.lower()] = f"smtp-{mode}:{nexthop}"
             login[sender.lower()] = f"{account.get('username', account['address'])}:{password}"

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What README.md quotes of the formula's own sentences is what the formula says."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TROUBLESHOOTING = README.partition("## Troubleshooting\n")[2].partition("\n## ")[0]
+# What Postfix says.
+NOT_OURS = {
+    "Host or domain name not found",
+    "SASL authentication failed",
+    "Server certificate not verified",
+    "Unit postfix.service is masked",
+    "is not allowed to submit mail",
+    "not trusted",
+}
+
+
+def texts(path: Path) -> str:
+    """The texts of a program, each on one line; what an f-string puts in is left out."""
+    source = path.read_text(encoding="utf-8")
+    if path.suffix != ".py" and not source.startswith("#!/usr/bin/python3"):
+        return " ".join(source.split())
+    nodes = ast.walk(ast.parse(source))
+    joined = (
+        "".join(getattr(part, "value", "") for part in node.values if isinstance(part, ast.Constant))
+        for node in nodes
+        if isinstance(node, ast.JoinedStr)
+    )
+    plain = (
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return "\n".join([*joined, *plain])
+
+
+def test_sentences_that_are_quoted_are_said() -> None:
+    said = "\n".join(
+        texts(path)
+        for directory in ("_modules", "_states", "postfix_smarthost")
+        for path in (ROOT / directory).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    first_cells = re.findall(r"^\| ([^|]*) \|", TROUBLESHOOTING, re.MULTILINE)
+    quoted = {text for cell in first_cells for text in re.findall(r"`([^`]+)`", cell) if " " in text}
+    assert len(quoted) >= len(NOT_OURS) + 6
+    assert {text for text in quoted - NOT_OURS if text not in said} == set()
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", README)) <= anchors
