@@ -29,7 +29,7 @@ SLS_FILES := $(shell grep -L '^\#!py' $(filter %.sls %.jinja %.top,$(FILES)) /de
 PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
 YAML_FILES := $(filter %.yaml %.yml %.yaml.example %/.yamllint %/FORMULA %/pillar.example,$(FILES)) $(PLAIN_SLS)
 
-.PHONY: help demo test lint unit functional lab fuzz soak bench clean apt-lint apt-functional apt-lab root
+.PHONY: help demo test lint unit functional lab fuzz soak unprotected bench clean apt-lint apt-functional apt-lab root
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,13 +57,20 @@ lab: apt-lab $(VENV)/installed ## real template, qubes and relays
 	@$(PYTEST) tests/lab
 
 soak: apt-lab $(VENV)/installed ## the long runs, which `make test` leaves out
-	@$(BIN)/python -m pytest -m soak tests/lab
+	@$(BIN)/python -m pytest -n 3 --dist load -rP --show-capture=stdout -m soak tests/lab
+
+unprotected: apt-functional apt-lab $(VENV)/installed ## take out each protection, and see its test fail
+	@$(BIN)/python -m tests.protections
 
 bench: apt-lab $(VENV)/installed ## measure applies and boots; the machine should have nothing else to do
 	@$(BIN)/python -m tests.lab.bench
 
-fuzz: apt-lint $(VENV)/installed ## 100,000 hostile pillars for each test that tries some
-	@FUZZ_CASES=100000 $(PYTEST) tests/unit/test_smarthost_accounts.py tests/unit/test_smarthost_config.py
+fuzz: apt-functional $(VENV)/installed ## 100,000 hostile cases for each test that tries some
+	@FUZZ_CASES=100000 $(PYTEST) \
+		tests/functional/test_configured.py::test_any_good_pillar_is_applied \
+		tests/functional/test_configured.py::test_postfix_reads_the_tables_as_they_were_meant \
+		tests/functional/test_pillar.py::test_any_text_arrives_as_it_was_written \
+		tests/unit/test_smarthost_config.py tests/unit/test_smarthost_accounts.py
 
 # The lab's root filesystems stay: they are in ~/.cache/postfix_smarthost, for every checkout.
 clean: ## remove the virtual environment and the caches of this checkout

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of protections fits the formula as it is, so that `make unprotected` can take each of them out."""
+
+import re
+
+import pytest
+
+from tests.protections import PROTECTIONS, ROOT, Protection
+
+
+@pytest.mark.parametrize("protection", PROTECTIONS, ids=[protection.what for protection in PROTECTIONS])
+def test_a_protection_stands_where_the_list_says_and_has_its_test(protection: Protection) -> None:
+    for name, old, new in protection.edits:
+        assert (ROOT / name).read_text(encoding="utf-8").count(old) == 1, (name, old)
+        assert old != new
+    path, name = re.fullmatch(r"(tests/.*\.py)::(\w+)(?:\[.*\])?", protection.test).groups()
+    assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
