@@ -61,7 +61,13 @@ _PACKAGES = (
     "ssmtp",
 )
 
-_VERSION = 3
+# A mail host has a main.cf of its own. A template must not be told so: that is up to the formula.
+_UNCONFIGURED = (
+    "--essential-hook=echo 'postfix postfix/main_mailer_type select No configuration'"
+    ' | chroot "$1" debconf-set-selections',
+)
+
+_VERSION = 4
 """To be raised when what this file does with a recipe changes."""
 
 
@@ -167,8 +173,7 @@ def _build(recipe: Recipe, place: Path) -> None:
         '--aptopt=APT::Install-Recommends "false"',
         # A suite that is not released yet may be served from an old copy.
         '--aptopt=Acquire::Check-Valid-Until "false"',
-        "--essential-hook=echo 'postfix postfix/main_mailer_type select No configuration'"
-        ' | chroot "$1" debconf-set-selections',
+        *(_UNCONFIGURED if "postfix" in recipe.include else ()),
         *(f"--customize-hook={_download(pool, group)}" for group in recipe.pool),
         *_keyring(recipe.suite),
         recipe.suite,
