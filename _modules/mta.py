@@ -62,21 +62,22 @@ def _alternatives() -> dict | None:
 
 
 def current() -> dict:
-    """Tell which program sendmail(1) is.
+    """
+    Tell which program sendmail(1) is.
 
     Returns a dictionary:
 
-    sendmail
+    sendmail : str or None
         Path of the file that ``/usr/sbin/sendmail`` leads to, None when there is none.
 
-    package
+    package : str or None
         The package that it belongs to, None when it belongs to none.
 
-    mta
+    mta : str or None
         Short name of the mail transfer agent, such as ``postfix``, ``exim4``, ``ssmtp``; None without a
         package.
 
-    alternatives
+    alternatives : dict or None
         None where there is no group ``mta``; else a dictionary of ``group``, ``status`` (``auto`` or
         ``manual``), ``path`` (the one in use) and ``choices`` (all paths).
 
@@ -107,13 +108,16 @@ def current() -> dict:
 
 
 def installed_rivals(name: str = "postfix") -> list[str]:
-    """List the installed packages of other mail transfer agents.
+    """
+    List the installed packages of other mail transfer agents.
 
-    name : postfix
+    name : str, default postfix
         Short name of the one that is wanted.
 
     Returns the names, sorted. On Debian these are the packages that provide ``mail-transport-agent``,
     elsewhere those of the choices of the group ``mta``.
+
+    Raises CommandExecutionError when the output of alternatives(8) is not understood.
 
     CLI Example:
 
@@ -133,15 +137,19 @@ def installed_rivals(name: str = "postfix") -> list[str]:
 
 
 def select(name: str = "postfix") -> bool:
-    """Make sendmail(1) that of the mail transfer agent, for good.
+    """
+    Make sendmail(1) that of the mail transfer agent, for good.
 
     Where there is a group ``mta``, its choice is set by hand (status ``manual``): one with a higher priority
     that is installed later does not take over. Where there is none, nothing can be selected.
 
-    name : postfix
+    name : str, default postfix
         Short name of the mail transfer agent.
 
-    Returns True. Raises CommandExecutionError when sendmail(1) is another's all the same.
+    Returns True.
+
+    Raises CommandExecutionError when the output of alternatives(8) is not understood, when the mail transfer agent is
+    not among its choices or cannot be set, or when sendmail(1) is another's all the same.
 
     CLI Example:
 

@@ -23,9 +23,9 @@ def get(name: str, path: str = "/etc/aliases") -> str | None:
     """
     Return what an alias stands for, None if there is no such alias.
 
-    name
+    name : str
         The local name.
-    path
+    path : str
         The file of aliases.
 
     Raises CommandExecutionError when the file cannot be read; that it is missing is no error.
@@ -45,11 +45,11 @@ def put(name: str, value: str, path: str = "/etc/aliases") -> bool:
     """
     Make an alias stand for a value; the other lines stay as they are.
 
-    name
+    name : str
         The local name.
-    value
+    value : str
         What it stands for: names and addresses with commas between them.
-    path
+    path : str
         The file of aliases, which is made (mode 0644) if it is missing.
 
     Returns whether the file was changed. It is not compiled: see ``postmap.build`` with ``alias=True``.

@@ -75,18 +75,18 @@ def configure(
     A configuration made by hand is taken over: its main.cf and master.cf are kept beside the new ones under names that
     end in ``.by-hand``, and its tables go.
 
-    ca_file
+    ca_file : str
         The system's file of CA certificates, an absolute path.
-    procmail
+    procmail : str
         The path of procmail(1), needed only when the pillar has ``lists``.
-    submit_policy
+    submit_policy : str
         The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
-    config_dir
+    config_dir : str
         The directory that holds the configuration.
-    prepares
+    prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test``, what the template side
         would bring may then still be missing.
-    test
+    test : bool
         Only tell what would change.
 
     Returns a dictionary of ``changes`` (names of ``accounts`` and ``files`` that were added, removed or changed,
@@ -120,9 +120,9 @@ def configure(
     with _told_in_a_sentence(), contextlib.nullcontext() if test else _lock(config_dir):
         old = _tables_in_use(config_dir)
         new = _TABLES[old == _TABLES[0]] if old else _unused_tables(config_dir)
-        plan = __salt__["smarthost_config.plan"](record, new, **facts)
+        plan = __salt__["smarthost_config.plan"](record, new, facts)
         changes = _differences(
-            config_dir, old, __salt__["smarthost_config.plan"](record, old, **facts) if old else plan
+            config_dir, old, __salt__["smarthost_config.plan"](record, old, facts) if old else plan
         )
         replace = "files" in changes
         notes = _not_carried_over(config_dir, plan, record, user.pw_dir)
@@ -140,9 +140,9 @@ def status(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> dict[str
     """
     Tell how mail goes in this qube, without any password.
 
-    config_dir
+    config_dir : str
         The directory that holds the configuration.
-    queue_dir
+    queue_dir : str
         The directory of the queue that lasts.
 
     Returns a dictionary of ``active`` (see ``smarthost_service.active``), ``tables`` (the directory of lookup tables in
@@ -196,13 +196,13 @@ def remove(
     The boot script goes first, so that a qube that is killed half-way does not start Postfix again. Messages that
     wait in the queue stay where they are; a queue without messages goes.
 
-    config_dir
+    config_dir : str
         The directory that holds the configuration.
-    script
+    script : str
         The path of the boot script.
-    queue_dir
+    queue_dir : str
         The directory of the queue that lasts.
-    test
+    test : bool
         Only tell what would change.
 
     Returns a dictionary of ``changes`` (what is ``stopped``, ``unmounted`` and ``removed``; empty when there is

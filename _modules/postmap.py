@@ -269,7 +269,8 @@ def _compile(
 
 
 def build(table: str, alias: bool = False, config_dir: str | None = None) -> bool:
-    """Compile a table beside itself and rename it into place.
+    """
+    Compile a table beside itself and rename it into place.
 
     The source is copied into a new directory of mode 0700 beside it and compiled there, so that a build that
     fails or is killed leaves the compiled table as it was, its mode is not inherited from an older one, and
@@ -278,19 +279,18 @@ def build(table: str, alias: bool = False, config_dir: str | None = None) -> boo
     is a failure: on duplicate keys and on bad lines it warns and exits 0. The build always happens; ask
     :py:func:`stale` whether it is needed.
 
-    table
+    table : str
         The table, ``type:path``. Types: hash, btree, lmdb, cdb, auto; nothing is done for a type that is not
         compiled.
-
-    alias : False
+    alias : bool, default False
         Whether the source is in the form of aliases(5), for postalias(1).
-
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory. Default: Postfix's own, or an empty configuration where that has no
         main.cf.
 
-    Returns True when the table was compiled and False when its type is not compiled. Raises
-    CommandExecutionError, with the line numbers and kinds of all problems and without a key or a value, when
+    Returns True when the table was compiled and False when its type is not compiled.
+
+    Raises CommandExecutionError, with the line numbers and kinds of all problems and without a key or a value, when
     it could not be.
 
     CLI Example:
@@ -314,16 +314,17 @@ def build(table: str, alias: bool = False, config_dir: str | None = None) -> boo
 
 
 def compiled(table: str, config_dir: str | None = None) -> str | None:
-    """Return the path of the compiled file of a table, whether it is there or not.
+    """
+    Return the path of the compiled file of a table, whether it is there or not.
 
-    table
+    table : str
         The table, ``type:path``.
-
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory, asked for the type ``auto``.
 
-    Returns None for a type that is not compiled. Raises CommandExecutionError for a type that Postfix does
-    not have.
+    Returns None for a type that is not compiled.
+
+    Raises CommandExecutionError for a type that Postfix does not have, and for a table that is not named ``type:path``.
 
     CLI Example:
 
@@ -365,19 +366,22 @@ def _has_rows(kind: str, data: bytes) -> bool | None:
 
 
 def stale(table: str, config_dir: str | None = None) -> bool:
-    """Tell whether a table has to be built: whether its compiled file is not what its source asks for.
+    """
+    Tell whether a table has to be built: whether its compiled file is not what its source asks for.
 
     It is stale when it is missing, not a file, not of its type, older than the source, of another owner, of a
     mode wider than the source's, or without rows where the source has some (a build of a hash table that was
     killed). No Postfix program is run.
 
-    table
+    table : str
         The table, ``type:path``. A type that is not compiled is never stale.
-
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory, asked for the type ``auto``, which does run postconf(1).
 
-    Raises CommandExecutionError when there is no source.
+    Returns True if it has to be built.
+
+    Raises CommandExecutionError when there is no source, for a type that Postfix does not have, and for a table that is
+    not named ``type:path``.
 
     CLI Example:
 
@@ -411,22 +415,22 @@ def stale(table: str, config_dir: str | None = None) -> bool:
 
 
 def query(key: str, table: str, config_dir: str | None = None) -> str | None:
-    """Look up a key in a table, as ``postmap -q`` does.
+    """
+    Look up a key in a table, as ``postmap -q`` does.
 
     The value is printed: of a table with passwords, such as ``saslpass``, that is a password.
 
-    key
+    key : str
         The key. Postfix folds it to lower case for most types. It is looked up as it is, with no partial
         keys.
-
-    table
+    table : str
         The table, ``type:path``, of any type that Postfix has.
-
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory.
 
-    Returns the value, or None when the table does not have the key. Raises CommandExecutionError when it
-    cannot be read.
+    Returns the value, or None when the table does not have the key.
+
+    Raises CommandExecutionError when it cannot be read, and for a key that is empty, is ``-`` or holds a NUL byte.
 
     CLI Example:
 
@@ -462,17 +466,18 @@ def _cdb_keys(path: str) -> list[bytes]:
 
 
 def keys(table: str, config_dir: str | None = None) -> list[str]:
-    """List the keys of a table, without the values.
+    """
+    List the keys of a table, without the values.
 
-    table
+    table : str
         The table, ``type:path``. A database that postalias(1) made also holds the rows ``@`` and ``YP_...``
         that NIS asks for.
-
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory.
 
-    Returns the keys, sorted. Raises CommandExecutionError when the table cannot be read or its type cannot
-    list.
+    Returns the keys, sorted.
+
+    Raises CommandExecutionError when the table cannot be read or its type cannot list.
 
     CLI Example:
 
@@ -504,13 +509,16 @@ def _postconf(arguments: list[str], config_dir: str | None) -> list[str]:
 
 
 def types(config_dir: str | None = None) -> list[str]:
-    """List the table types that the installed Postfix has.
+    """
+    List the table types that the installed Postfix has.
 
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory. Default: Postfix's own, or an empty configuration where that has no
         main.cf.
 
-    Returns the names, sorted. Raises CommandExecutionError when Postfix is not installed.
+    Returns the names, sorted.
+
+    Raises CommandExecutionError when Postfix is not installed or postconf(1) fails.
 
     CLI Example:
 
@@ -522,12 +530,13 @@ def types(config_dir: str | None = None) -> list[str]:
 
 
 def default_type(config_dir: str | None = None) -> str:
-    """Return the type that ``auto`` stands for, Postfix's ``default_database_type``.
+    """
+    Return the type that ``auto`` stands for, Postfix's ``default_database_type``.
 
-    config_dir : None
+    config_dir : str or None, default None
         Postfix's configuration directory: its main.cf may name another type than Postfix was built with.
 
-    Raises CommandExecutionError when Postfix is not installed.
+    Raises CommandExecutionError when Postfix is not installed or postconf(1) fails.
 
     CLI Example:
 

@@ -244,7 +244,7 @@ def problems(record: Any) -> list[str]:  # noqa: ANN401 - a pillar may hold anyt
     """
     Name everything that is wrong with a ``postfix_smarthost`` pillar.
 
-    record
+    record : Any
         The value of the pillar key ``postfix_smarthost``, of any type.
 
     Returns a list of ASCII sentences, empty when the pillar is good. A sentence names the account and the
@@ -263,7 +263,7 @@ def normalise(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a pillar may hol
     """
     Return a ``postfix_smarthost`` pillar in its regular shape: defaults filled in, passwords decoded.
 
-    record
+    record : Any
         The value of the pillar key ``postfix_smarthost``.
 
     Returns a dictionary with ``accounts`` (a list, the default account first; each with ``address``,
@@ -636,7 +636,7 @@ def refused(setting: str) -> tuple[str, str] | None:
     """
     Tell whether a main.cf parameter may not be set through ``settings``.
 
-    setting
+    setting : str
         The name of the parameter, as in postconf(5).
 
     Returns None if it may be set, else why not and what to do.

@@ -88,7 +88,7 @@ def rc_local(text: str) -> dict[str, Any]:
     """
     Take the lines out of rc.local that mount the configuration and start Postfix.
 
-    text
+    text : str
         The text of ``/rw/config/rc.local``.
 
     Returns a dictionary of ``text`` without these lines, ``removed`` (how many) and ``related``: the numbers of the
@@ -119,7 +119,7 @@ def rc_local_lines(text: str) -> list[int]:
     """
     Return the numbers of the lines that mount the configuration or start Postfix, however they do it.
 
-    text
+    text : str
         The text of ``/rw/config/rc.local``.
 
     CLI Example:
@@ -135,7 +135,7 @@ def parameters(main_cf: str) -> dict[str, str]:
     """
     Return the parameters of a main.cf, whoever wrote it.
 
-    main_cf
+    main_cf : str
         The text of a main.cf.
 
     CLI Example:
@@ -152,7 +152,7 @@ def services(master_cf: str) -> set[str]:
     """
     Return the services of a master.cf as ``name/type``.
 
-    master_cf
+    master_cf : str
         The text of a master.cf.
 
     CLI Example:
@@ -182,9 +182,9 @@ def not_carried_over(old: dict[str, str], new: dict[str, str]) -> dict[str, list
     """
     Name what a configuration made by hand says and the new one does not.
 
-    old
+    old : dict
         The texts of ``main.cf``, ``master.cf`` and ``sender_relay`` (without those that are not there).
-    new
+    new : dict
         The same of the new configuration.
 
     Returns names, sorted: ``parameters`` of main.cf that the recipe does not set, ``services`` of master.cf as

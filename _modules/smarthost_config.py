@@ -117,24 +117,28 @@ class File(NamedTuple):
     table: bool = False
 
 
-def plan(record: dict[str, Any], tables: str, **facts: Any) -> dict[str, File]:  # noqa: ANN401 - see Facts
+def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> dict[str, File]:
     """
     Return the configuration of Postfix for the accounts of a qube.
 
-    record
+    record : dict
         The regular shape of the pillar, from ``smarthost_accounts.normalise``.
-    tables
+    tables : str
         The directory of the lookup tables, below ``$config_directory``: one of ``TABLES``.
-    facts
-        The fields of ``Facts``.
+    facts : dict
+        The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, the others str.
 
-    Returns the files by their paths below ``$config_directory``.
+    Returns a dictionary of the files, each a ``File``, by their paths below ``$config_directory``. It holds the
+    passwords: ``saslpass`` is one of the files.
+
+    Raises TypeError when a field of ``Facts`` is missing or there is another.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-call --local postfix_smarthost.status    # the plan itself holds passwords: look at what it made
+        # The files hold the record and the facts, each in one line. The result holds the passwords.
+        salt-call --local smarthost_config.plan "$(cat record.json)" tables-a "$(cat facts.json)"
     """
     qube = Facts(**facts)
     beside = {
@@ -162,7 +166,7 @@ def maildirs(record: dict[str, Any]) -> list[str]:
     """
     Return the folders that must be there before procmail(1) delivers, as paths below the user's home.
 
-    record
+    record : dict
         The regular shape of the pillar, from ``smarthost_accounts.normalise``.
 
     procmail makes a list's maildir itself but not the folders above it, and without ``~/.maildir`` it delivers
@@ -185,7 +189,7 @@ def rows(table: str) -> dict[str, str]:
     """
     Return the rows of a lookup table, from the text of a source that ``plan`` wrote.
 
-    table
+    table : str
         The text of the source.
 
     Returns the values by their keys; those of ``saslpass`` hold passwords.

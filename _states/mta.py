@@ -17,22 +17,24 @@ def _differences(name: str, now: dict) -> dict:
 
 
 def selected(name: str) -> dict:
-    """Ensure that sendmail(1) is that of a mail transfer agent.
+    """
+    Ensure that sendmail(1) is that of a mail transfer agent.
 
     Where there is a group ``mta`` of alternatives(8), as on Fedora, its choice is set by hand, so that no
     other one takes over when it is installed later. On Debian the packages conflict and nothing can be
-    selected: the state only looks. It fails when sendmail(1) still belongs to another one afterwards.
+    selected: the state only looks.
 
-    With ``test=True`` nothing is selected. When the mail transfer agent is not installed yet, it is taken
+    name : str
+        Short name of the mail transfer agent, for example ``postfix``.
+
+    Fails when sendmail(1) still belongs to another one afterwards, or when the output of alternatives(8) is not
+    understood. With ``test=True`` nothing is selected. When the mail transfer agent is not installed yet, it is taken
     that a state before this one would do it: on Debian no change is predicted then, as its package needs no
     selecting.
 
-    name
-        Short name of the mail transfer agent, for example ``postfix``.
-
     .. code-block:: yaml
 
-        postfix_smarthost_mta:
+        postfix_smarthost-mta:
           mta.selected:
             - name: postfix
     """

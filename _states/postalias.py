@@ -12,16 +12,17 @@ def present(name: str, target: str, path: str = "/etc/aliases") -> dict[str, Any
     """
     Make sure that an alias stands for a target, in the file and in the table that is compiled from it.
 
-    name
+    name : str
         The local name.
-    target
+    target : str
         What it stands for: names and addresses with commas between them.
-    path
+    path : str
         The file of aliases, which is made (mode 0644) if it is missing. It is compiled into the type of table
         that the installed Postfix uses, as newaliases(1) does, when the compiled table is missing or stale.
 
-    With ``test=True`` nothing is written; when Postfix is not installed yet, it is taken that a state before this
-    one would do it.
+    Fails when that is no alias, when the file cannot be read or written, or when it cannot be compiled: the alias is in
+    the file then all the same. With ``test=True`` nothing is written; when Postfix is not installed yet, it is taken
+    that a state before this one would do it.
 
     .. code-block:: yaml
 

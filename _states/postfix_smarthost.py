@@ -18,21 +18,23 @@ def configured(
     """
     Make sure that Postfix is configured for the accounts in the pillar key ``postfix_smarthost``.
 
-    name
+    name : str
         The directory that holds the configuration, an absolute path.
-    ca_file
+    ca_file : str
         The system's file of CA certificates, an absolute path.
-    procmail
+    procmail : str
         The path of procmail(1).
-    submit_policy
+    submit_policy : str
         The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
-    prepares
+    prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test=True``, what the template
         side would bring may then still be missing.
 
-    With ``test=True`` nothing is written; the changes that are predicted are those that would be made, but for
-    what only Postfix itself can refuse. The changes name accounts and files, never a value. What of a configuration
-    made by hand is not carried over is named in the comment.
+    Fails when something is wrong with the pillar, when the qube lacks a part that it needs, or when the configuration
+    cannot be written or Postfix refuses it: the old one stays in use then. With ``test=True`` nothing is written; the
+    changes that are predicted are those that would be made, but for what only Postfix itself can refuse. The changes
+    name accounts and files, never a value. What of a configuration made by hand is not carried over is named in the
+    comment.
 
     .. code-block:: yaml
 
@@ -105,13 +107,13 @@ def removed(name: str, script: str) -> dict[str, Any]:
     """
     Make sure that nothing of the configuration is left: neither files nor mounts nor Postfix running on them.
 
-    name
+    name : str
         The directory that holds the configuration, an absolute path.
-    script
+    script : str
         The path of the boot script.
 
-    With ``test=True`` nothing is done. Messages that were not sent stay in the queue; the comment counts them and says
-    how to get at them.
+    Fails when something does not stop or cannot be removed. With ``test=True`` nothing is done. Messages
+    that were not sent stay in the queue; the comment counts them and says how to get at them.
 
     .. code-block:: yaml
 
@@ -133,12 +135,13 @@ def active(name: str, script: str) -> dict[str, Any]:
     """
     Make sure that Postfix runs, on the configuration and on the queue that last.
 
-    name
+    name : str
         The directory that holds the configuration, an absolute path.
-    script
+    script : str
         The path of the boot script, which is run when Postfix is not active.
 
-    With ``test=True`` the script is not run, and a change is predicted if Postfix is not active.
+    Fails when the script fails, or when Postfix does not run within 20 seconds after it. With ``test=True`` the script
+    is not run, and a change is predicted if Postfix is not active.
 
     .. code-block:: yaml
 
@@ -168,14 +171,14 @@ def off(name: str, stop: bool = True) -> dict[str, Any]:
     """
     Make sure that the service of Postfix is not started at boot, and does not run.
 
-    name
+    name : str
         The service.
-    stop
+    stop : bool
         Whether to stop it if it runs.
 
-    With ``test=True`` nothing is done. When the service is not installed yet, it is taken that a state before this
-    one would install it, and that the package then enables it as Debian's does (Fedora's presets do not).
-    ``service.disabled`` and ``service.dead`` predict wrongly there.
+    Fails when the service cannot be disabled or stopped. With ``test=True`` nothing is done. When the service is not
+    installed yet, it is taken that a state before this one would install it, and that the package then enables it as
+    Debian's does (Fedora's presets do not). ``service.disabled`` and ``service.dead`` predict wrongly there.
 
     .. code-block:: yaml
 

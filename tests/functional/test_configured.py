@@ -1016,9 +1016,7 @@ def test_postfix_reads_the_tables_as_they_were_meant(
             ALICE | {"address": f"{number}@example.com", "username": f"{number}", "password": text}
             for number, text in enumerate(passwords)
         ]
-        files = smarthost_config.plan(
-            smarthost_accounts.normalise({"accounts": accounts}), "tables-a", **FACTS
-        )
+        files = smarthost_config.plan(smarthost_accounts.normalise({"accounts": accounts}), "tables-a", FACTS)
         source = tmp_path / "saslpass"
         source.write_bytes(files["tables-a/saslpass"].content.encode())
         os.utime(source, (0, 0))
@@ -1117,7 +1115,7 @@ def test_headers_that_leave_the_qube(
 def planned(directory: Path, name: str, address: str = "alice@example.com", **facts: str) -> str:
     """Write a table of regular expressions as it is planned; return it as Postfix names it."""
     record = smarthost_accounts.normalise({"accounts": [ALICE | {"address": address}]})
-    files = smarthost_config.plan(record, "tables-a", **(FACTS | facts))
+    files = smarthost_config.plan(record, "tables-a", FACTS | facts)
     (directory / name).write_text(files[f"tables-a/{name}"].content)
     return f"regexp:{directory}/{name}"
 

@@ -7,12 +7,13 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from . import ALICE, Lab, direct, pillar
+from . import ALICE, RECIPIENT, Lab, direct, pillar, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .qube import Qube
+    from .relay import Relay
 
 REPEATS = 10
 
@@ -33,6 +34,17 @@ def boot(qube: Qube) -> float:
     return (int(stamps[names[1]]) - int(stamps[names[0]])) / 1e6
 
 
+def uplink(qube: Qube, relay: Relay) -> float:
+    """Return how many seconds after the network is back mail arrives that waited for it."""
+    qube.network("down")
+    subject = unique()
+    qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
+    qube.wait_for(lambda: [mail for mail in qube.queue() if mail["queue_name"] == "deferred"], "it to wait")
+    began = time.time()
+    qube.network("up")
+    return relay.wait_for(subject, 90, diagnosis=qube.diagnosis).time - began
+
+
 def report(what: str, measured: list[float]) -> None:
     """Print a row of the table."""
     print(
@@ -44,7 +56,7 @@ def main() -> None:
     """Print a table of medians and maxima, in seconds."""
     print("| What | Times | Median, s | Longest, s |\n| --- | --- | --- | --- |", flush=True)
     with Lab() as lab:
-        lab.relay(ALICE.relay)
+        relay = lab.relay(ALICE.relay)
         template = lab.template("debian-13-bench")
         template.start()
         report(
@@ -58,6 +70,7 @@ def main() -> None:
         report("apply with nothing to do", again)
         alone = [seconds(lambda: direct.run(qube)) for _ in range(REPEATS)]
         report("of it, what the formula's modules take", alone)
+        report("from an uplink to the mail that waited", [uplink(qube, relay) for _ in range(REPEATS)])
         report("boot, with the boot script", [boot(qube) for _ in range(REPEATS)])
         qube.run("chmod", "0644", direct.BOOT_SCRIPT)
         report("boot, without it", [boot(qube) for _ in range(REPEATS)])

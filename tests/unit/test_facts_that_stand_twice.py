@@ -38,7 +38,7 @@ def each(variable: str, text: str) -> list[str]:
 
 def planned_tables() -> list[str]:
     record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}], "disposables": True}
-    files = smarthost_config.plan(smarthost_accounts.normalise(record), "tables-a", **FACTS)
+    files = smarthost_config.plan(smarthost_accounts.normalise(record), "tables-a", FACTS)
     return sorted(path.removeprefix("tables-a/") for path, file in files.items() if file.table)
 
 

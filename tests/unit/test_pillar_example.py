@@ -66,7 +66,7 @@ def test_salt_loads_it_and_it_can_be_planned(example: dict[str, Any]) -> None:
     assert set(example) == {"postfix_smarthost"}
     record = example["postfix_smarthost"]
     assert smarthost_accounts.problems(record) == []
-    files = smarthost_config.plan(smarthost_accounts.normalise(record), "tables-a", **FACTS)
+    files = smarthost_config.plan(smarthost_accounts.normalise(record), "tables-a", FACTS)
     passwords = smarthost_config.rows(files["tables-a/saslpass"].content)
     assert passwords["me@alias.example"] == "your.other@mail.com:supers3cret"
     assert "message_size_limit = 50000000\n" in files["main.cf"].content

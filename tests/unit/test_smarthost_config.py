@@ -34,7 +34,7 @@ FIXED = (
 
 def plan(record: dict[str, Any] | None = None, tables: str = "tables-a", **facts: Any) -> dict[str, Any]:  # noqa: ANN401
     record = {"accounts": [ALICE, BOB]} | (record or {})
-    return smarthost_config.plan(normalise(record), tables, **(FACTS | facts))
+    return smarthost_config.plan(normalise(record), tables, FACTS | facts)
 
 
 def main_cf(record: dict[str, Any] | None = None, **facts: Any) -> dict[str, str]:  # noqa: ANN401
@@ -405,7 +405,7 @@ def usual(user: str = "user") -> dict[str, Any]:
 
 def only_what_was_meant(record: dict[str, Any]) -> None:
     regular = normalise(record)
-    files = smarthost_config.plan(regular, "tables-b", **FACTS)
+    files = smarthost_config.plan(regular, "tables-b", FACTS)
     meant = expected_rows(record)
     for name, wanted in meant.items():
         found = rows(files[f"tables-b/{name}"].content)
@@ -415,9 +415,7 @@ def only_what_was_meant(record: dict[str, Any]) -> None:
     # Of all texts of the pillar, main.cf holds user, table_type and settings.
     plain = {"accounts": [ALICE], "lists": LISTS if record["lists"] else []}
     plain |= {key: record[key] for key in ("table_type", "user")}
-    expected = dict(
-        parameters(smarthost_config.plan(normalise(plain), "tables-b", **FACTS)["main.cf"].content)
-    )
+    expected = dict(parameters(smarthost_config.plan(normalise(plain), "tables-b", FACTS)["main.cf"].content))
     expected |= regular["settings"]
     found = parameters(files["main.cf"].content)
     assert sorted(found) == sorted(expected.items())
