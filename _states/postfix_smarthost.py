@@ -2,7 +2,7 @@
 """
 The app qube's side of a mail qube: its configuration is the pillar's, and Postfix runs on it.
 
-The work is done by the execution module of the same name.
+The work is done by execution modules: the one of the same name, smarthost_service and smarthost_rc_local.
 """
 
 from __future__ import annotations
