@@ -102,12 +102,13 @@ def rc_local(text: str) -> dict[str, Any]:
     """
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
     # What belongs to a longer command, or to a document in the script, is left to the user.
-    kept, continued = [], "<<" in text
+    document = "<<" in text
+    kept, continued = [], False
     for line in lines:
         content = line.rstrip("\r\n")
-        if continued or not any(pattern.fullmatch(content) for pattern in _ACTIVATION):
+        if document or continued or not any(pattern.fullmatch(content) for pattern in _ACTIVATION):
             kept.append(line)
-        continued = "<<" in text or bool(_CONTINUES.search(content))
+        continued = bool(_CONTINUES.search(content))
     return {
         "text": "".join(kept),
         "removed": len(lines) - len(kept),
