@@ -41,7 +41,7 @@ _COMMON = (
 # What an untouched Debian template of Qubes has and the tests need; no mail transfer agent.
 _TEMPLATE = (*_COMMON, "apt-utils", "debconf", "sensible-utils")
 
-_RELAY = (*_COMMON, "dnsmasq", "dovecot-core", "libsasl2-modules", "openssl", "postfix", "postfix-lmdb")
+_RELAY = (*_COMMON, "dnsmasq", "dovecot-imapd", "dovecot-pop3d", "libsasl2-modules", "openssl", "postfix", "postfix-lmdb")
 
 # Downloaded with what they need, one after the other because some of them exclude each other. Not every
 # suite has all of them.
@@ -53,12 +53,17 @@ _PACKAGES = (
     "dma",
     "esmtp-run",
     "exim4-daemon-light",
+    "fetchmail",
+    "git-email",
     "msmtp-mta",
+    "mutt",
+    "neomutt",
     "nullmailer",
     "opensmtpd",
     "s-nail",
     "sendmail-bin",
     "ssmtp",
+    "vacation",
 )
 
 # A mail host has a main.cf of its own. A template must not be told so: that is up to the formula.
