@@ -8,13 +8,11 @@ across comments and blank lines; names are not case sensitive.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import shutil
-import tempfile
 
 from salt.exceptions import CommandExecutionError
+
+from smarthost_files import rewrite
 
 _ENTRY = re.compile(r"""[^\s:@#"][^\s:@"]*: \S.*""")
 
@@ -76,7 +74,10 @@ def put(name: str, value: str, path: str = "/etc/aliases") -> bool:
         lines[entry[0]] = f"{name}: {value}\n"
     else:
         lines.append(f"{name}: {value}\n")
-    _write(path, "".join(line for number, line in enumerate(lines) if number not in entry[1:]))
+    try:
+        rewrite(path, "".join(line for number, line in enumerate(lines) if number not in entry[1:]))
+    except OSError as problem:
+        raise CommandExecutionError(f"{path} cannot be written: {problem.strerror}.") from None
     return True
 
 
@@ -103,29 +104,3 @@ def _entry(name: str, lines: list[str]) -> list[int]:
             entries.append([number])
     names = (lines[entry[0]].partition(":")[0].strip().strip('"').lower() for entry in entries)
     return next((entry for entry, known in zip(entries, names, strict=True) if known == name.lower()), [])
-
-
-def _write(path: str, content: str) -> None:
-    """Replace a file whole; owner, mode and SELinux label stay."""
-    path = os.path.realpath(path)
-    written = None
-    try:
-        descriptor, written = tempfile.mkstemp(dir=os.path.dirname(path))
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(descriptor, 0o644)
-            if os.path.exists(path):
-                before = os.stat(path)
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-                shutil.copystat(path, written)
-                os.utime(written)
-            os.fsync(descriptor)
-        os.replace(written, path)
-        written = None
-    except OSError as problem:
-        raise CommandExecutionError(f"{path} cannot be written: {problem.strerror}.") from None
-    finally:
-        if written:
-            with contextlib.suppress(OSError):
-                os.unlink(written)

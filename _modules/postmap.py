@@ -11,261 +11,9 @@ one.
 Sources: postmap(1), postalias(1), postconf(1), and DATABASE_README in Postfix's documentation.
 """
 
-import contextlib
-import errno
-import fcntl
-import os
-import re
-import shutil
-import stat
-import struct
-import subprocess
-import tempfile
-from collections.abc import Iterator
+from __future__ import annotations
 
-from salt.exceptions import CommandExecutionError
-
-_CONFIG_DIR = "/etc/postfix"
-
-# What the type adds to the name of the source, from Postfix's src/util/dict_*.h.
-_SUFFIXES = {"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}
-_UNHANDLED = ("dbm", "sdbm")
-# Types that Postfix reads as they stand; others are looked up in `postconf -m`, which costs a process.
-_PLAIN = ("texthash", "regexp", "pcre", "cidr", "static", "inline", "fail")
-
-_ROW = "a key, white space and a value are needed"
-_NO_TYPE = (
-    "this Postfix does not have the type; lmdb and cdb are in the packages postfix-lmdb and postfix-cdb"
-)
-# What the programs print -> what is told of it. They quote rows, so nothing of theirs is passed on.
-_KINDS = {
-    "expected format: key whitespace value": _ROW,
-    'record is in "key: value" format': f'written as for aliases, "key: value"; {_ROW}',
-    "unbalanced '\"'": "unbalanced quote",
-    "non-UTF-8": "not UTF-8",
-    "need name:value pair": 'not in the form "name: value"',
-    "name must be local": "the name of an alias must be local, without a domain",
-    "duplicate entry": "duplicate key",
-    "sequence operation is not supported": "this type cannot list its keys",
-    "unsupported dictionary type": _NO_TYPE,
-    "unsupported map type": _NO_TYPE,
-    "unexpected file type or format": "the compiled table is not of this type",
-    "main.cf: No such file": "the configuration directory has no main.cf",
-    "main.cf": "a warning about main.cf, which `postconf -n` shows",
-} | {
-    os.strerror(number): os.strerror(number)
-    for number in (
-        *(errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EIO),
-        *(errno.ENOENT, errno.ENOMEM, errno.ENOSPC, errno.EPERM, errno.EROFS),
-    )
-}
-
-# Debian's Postfix 3.11 says this of each hash and btree table, and builds and reads it as ever.
-_DEPRECATED = re.compile(
-    r"hash/btree support is deprecated|warning: See \S+/NON_BERKELEYDB_README\S* for more info"
-)
-
-
-def _error(sentence: str) -> CommandExecutionError:
-    """Any text as an exception in ASCII: dom0 cuts output to it."""
-    return CommandExecutionError(sentence.encode("ascii", "backslashreplace").decode("ascii"))
-
-
-@contextlib.contextmanager
-def _config(config_dir: str | None) -> Iterator[list[str]]:
-    """Yield the arguments that select the configuration.
-
-    Debian's "No configuration" preset leaves Postfix without main.cf, and then none of its programs runs:
-    they get an empty one. Its time is set back because Postfix lets a file of the last seconds "cool down"
-    (src/util/dict.c), which takes it about 2 s.
-    """
-    if config_dir:
-        yield ["-c", str(config_dir)]
-    elif os.path.exists(f"{_CONFIG_DIR}/main.cf"):
-        yield []
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            with open(f"{scratch}/main.cf", "w", encoding="ascii") as main_cf:
-                main_cf.write("compatibility_level = 3.6\n")
-            os.utime(f"{scratch}/main.cf", (0, 0))
-            yield ["-c", scratch]
-
-
-def _run(program: str, arguments: list[str], config_dir: str | None) -> subprocess.CompletedProcess[bytes]:
-    # subprocess and not cmd.run_all, which logs commands and output at levels that the user chooses: a
-    # table's values must not get there. salt-ssh comes without /usr/sbin in PATH.
-    path = f"{os.environ.get('PATH') or os.defpath}:/usr/sbin:/usr/bin:/sbin:/bin"
-    found = shutil.which(program, path=path)
-    if not found:
-        raise _error(f"{program}(1) was not found: install the package postfix")
-    with _config(config_dir) as configuration:
-        return subprocess.run(
-            [found, *configuration, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-
-
-def _kind(text: str) -> str:
-    told = (kind for said, kind in _KINDS.items() if said in text)
-    return next(told, "a problem that is not told here because the text might hold a value")
-
-
-def _problems(stderr: bytes, source: str) -> set[tuple[int, str]]:
-    """Reduce what postmap(1) or postalias(1) said to line numbers (0: none) and kinds."""
-    problems = set()
-    for line in stderr.decode("utf-8", "replace").split("\n"):
-        if line.strip() and not _DEPRECATED.search(line):
-            position = re.search(re.escape(source) + r", line ([0-9]{1,9})", line)
-            problems.add((int(position[1]) if position else 0, _kind(line)))
-    return problems
-
-
-def _failed(process: subprocess.CompletedProcess[bytes], source: str) -> set[tuple[int, str]]:
-    problems = _problems(process.stderr, source)
-    if process.returncode < 0:
-        problems.add((0, f"killed by signal {-process.returncode}"))
-    elif process.returncode > 0 and not problems:
-        problems.add((0, f"exit code {process.returncode}"))
-    return problems
-
-
-def _sentence(problems: set[tuple[int, str]]) -> str:
-    return "; ".join(f"line {line}: {kind}" if line else kind for line, kind in sorted(problems))
-
-
-def _split(table: str, config_dir: str | None) -> tuple[str, str]:
-    kind, separator, name = str(table).partition(":")
-    if not (kind and separator and name) or "\0" in name:
-        raise _error('A table is named "type:path", for example hash:/etc/postfix/sender_relay')
-    if kind == "auto":
-        kind = default_type(config_dir)
-    if kind in _SUFFIXES and not name.startswith("/"):
-        raise _error(f"The path of the table {table} must be absolute")
-    return kind, name
-
-
-def _parts(table: str, config_dir: str | None) -> tuple[str, str, str | None]:
-    """Return type, source and compiled file; the last is None for a type that is not compiled."""
-    kind, name = _split(table, config_dir)
-    if kind in _SUFFIXES:
-        return kind, name, name + _SUFFIXES[kind]
-    usable = f"use one of {', '.join(_SUFFIXES)}, or texthash, which is not compiled"
-    if kind in _UNHANDLED:
-        raise _error(f"Tables of type {kind} are not built here: {usable}")
-    if kind not in _PLAIN and kind not in types(config_dir):
-        raise _error(f"This Postfix has no table type {kind}: {usable}")
-    return kind, name, None
-
-
-def _rows(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield number and text of each line that starts a row, as Postfix's readllines() sees it."""
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip() and not line[:1].isspace() and not line.startswith(b"#"):
-            yield number, line
-
-
-def _unreadable(content: bytes) -> list[tuple[int, str]]:
-    """Find what Postfix drops or cuts: depending on version and main.cf it warns, or does not."""
-    problems = []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        try:
-            line.decode("utf-8")
-        except UnicodeDecodeError:
-            problems.append((number, "not UTF-8"))
-        if b"\0" in line:
-            problems.append((number, "a NUL byte"))
-    return problems
-
-
-def _duplicates(content: bytes, alias: bool) -> list[tuple[int, str]]:
-    """Find the lines of duplicate keys: postmap(1) tells the key, which is not repeated here, and no line."""
-    seen: dict[str, int] = {}
-    problems = []
-    pattern = re.compile(rb'"(?:[^"\\]|\\.)*"|[^:\s]+' if alias else rb'"(?:[^"\\]|\\.)*"|\S+')
-    for number, line in _rows(content):
-        match = pattern.match(line)
-        key = (match[0] if match else line).decode("utf-8", "replace").casefold()
-        if key in seen:
-            problems.append((number, f"duplicate key, as in line {seen[key]}"))
-        seen.setdefault(key, number)
-    return problems
-
-
-@contextlib.contextmanager
-def _locked(path: str) -> Iterator[int]:
-    """Yield a descriptor of the source, locked: builds of one table wait for each other."""
-    while True:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # A source that was renamed into place meanwhile is another file.
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                yield descriptor
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _sweep(directory: str, prefix: str) -> None:
-    """Remove what a build that was killed left behind; the source's lock is held, so nobody works there."""
-    for entry in os.listdir(directory):
-        if re.fullmatch(re.escape(prefix) + "[a-z0-9_]{8}", entry):
-            shutil.rmtree(os.path.join(directory, entry), ignore_errors=True)
-
-
-def _publish(built: str, target: str, source: int, like: os.stat_result) -> None:
-    """Give the compiled table owner, mode, SELinux label and time of its source, and rename it into place."""
-    descriptor = os.open(built, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        mine = os.fstat(descriptor)
-        if (like.st_uid, like.st_gid) != (mine.st_uid, mine.st_gid):
-            os.fchown(descriptor, like.st_uid, like.st_gid)
-        os.fchmod(descriptor, like.st_mode & 0o666)
-        with contextlib.suppress(OSError):  # no SELinux here
-            os.setxattr(descriptor, "security.selinux", os.getxattr(source, "security.selinux"))
-        os.utime(descriptor, ns=(like.st_atime_ns, like.st_mtime_ns))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(built, target)
-    directory = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _compile(
-    table: tuple[str, str, str], alias: bool, source: int, config_dir: str | None
-) -> set[tuple[int, str]]:
-    kind, path, target = table
-    directory, name = os.path.split(path)
-    prefix = f".{name}.postmap-"
-    _sweep(directory, prefix)
-    # Before it is read: a source that changes during the build leaves a stale table.
-    like = os.fstat(source)
-    with open(source, "rb", closefd=False) as reader:
-        content = reader.read()
-    work = tempfile.mkdtemp(prefix=prefix, dir=directory)
-    try:
-        # A copy that belongs to this process: postmap takes on the rights of the source's owner, who cannot
-        # write here.
-        copy = f"{work}/{name}"
-        with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writer:
-            writer.write(content)
-        process = _run("postalias" if alias else "postmap", [f"{kind}:{copy}"], config_dir)
-        problems = {*_unreadable(content), *_failed(process, copy)}
-        duplicates = _duplicates(content, alias)
-        if (0, "duplicate key") in problems and duplicates:
-            problems = problems - {(0, "duplicate key")} | set(duplicates)
-        if not problems:
-            _publish(copy + _SUFFIXES[kind], target, source, like)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return problems
+import postfix_tables
 
 
 def build(table: str, alias: bool = False, config_dir: str | None = None) -> bool:
@@ -300,17 +48,7 @@ def build(table: str, alias: bool = False, config_dir: str | None = None) -> boo
         salt-call --local postmap.build hash:/usr/local/etc/postfix/sender_relay
         salt-call --local postmap.build hash:/etc/aliases alias=True
     """
-    kind, path, target = _parts(table, config_dir)
-    if target is None:
-        return False
-    try:
-        with _locked(path) as source:
-            problems = _compile((kind, path, target), alias, source, config_dir)
-    except OSError as err:
-        problems = {(0, err.strerror or type(err).__name__)}
-    if problems:
-        raise _error(f"{path} was not compiled, {target} is left as it was: {_sentence(problems)}") from None
-    return True
+    return postfix_tables.build(table, alias, config_dir)
 
 
 def compiled(table: str, config_dir: str | None = None) -> str | None:
@@ -332,37 +70,7 @@ def compiled(table: str, config_dir: str | None = None) -> str | None:
 
         salt-call --local postmap.compiled lmdb:/usr/local/etc/postfix/sender_relay
     """
-    return _parts(table, config_dir)[2]
-
-
-def _has_rows(kind: str, data: bytes) -> bool | None:
-    """Tell from a compiled file whether it has rows; None when it is not of this type.
-
-    Read from the file, because asking postmap(1) costs a process for each table of each run. Formats:
-    db_page.h of Berkeley DB 5.3 (meta page: magic at 12, page size at 20; each page: number of entries at 20,
-    type at 25), lmdb's mdb.c (two meta pages on 64-bit machines: magic at 16, page size at 40, rows at 120,
-    transaction at 144), cdb(5) (a table of 256 pairs, the first position in it ends the rows).
-    """
-    try:
-        if kind in ("hash", "btree"):
-            magic, size = struct.unpack_from("=I4xI", data, 12)
-            if magic != {"hash": 0x061561, "btree": 0x053162}[kind] or size < 512:
-                return None
-            # Types 2 and 13 are pages of a hash table, 5 are leaves of a btree.
-            return any(
-                data[p + 25] in (2, 5, 13) and any(data[p + 20 : p + 22])
-                for p in range(size, len(data), size)
-            )
-        if kind == "lmdb":
-            (size,) = struct.unpack_from("=I", data, 40)
-            metas = [struct.unpack_from("=I100xQ16xQ", data, page + 16) for page in (0, size)]
-            if any(magic != 0xBEEFC0DE for magic, _, _ in metas):
-                return None
-            return max((transaction, rows) for _, rows, transaction in metas)[1] > 0
-        (end,) = struct.unpack_from("<I", data)
-        return None if not 2048 <= end <= len(data) else end > 2048
-    except (struct.error, IndexError):
-        return None
+    return postfix_tables.compiled(table, config_dir)
 
 
 def stale(table: str, config_dir: str | None = None) -> bool:
@@ -389,29 +97,7 @@ def stale(table: str, config_dir: str | None = None) -> bool:
 
         salt-call --local postmap.stale hash:/usr/local/etc/postfix/sender_relay
     """
-    kind, path, target = _parts(table, config_dir)
-    if target is None:
-        return False
-    try:
-        source = os.stat(path)
-        with open(path, "rb") as reader:
-            wants_rows = any(True for _ in _rows(reader.read()))
-    except OSError as err:
-        raise _error(f"{path}, the source of a table, cannot be read: {err.strerror}") from None
-    try:
-        built = os.lstat(target)
-        if (
-            not stat.S_ISREG(built.st_mode)
-            or built.st_mtime_ns < source.st_mtime_ns
-            or built.st_uid != source.st_uid
-            or stat.S_IMODE(built.st_mode) & ~stat.S_IMODE(source.st_mode)
-        ):
-            return True
-        with open(target, "rb") as reader:
-            has_rows = _has_rows(kind, reader.read())
-    except OSError:
-        return True
-    return has_rows is None or (wants_rows and not has_rows)
+    return postfix_tables.stale(table, config_dir)
 
 
 def query(key: str, table: str, config_dir: str | None = None) -> str | None:
@@ -438,31 +124,7 @@ def query(key: str, table: str, config_dir: str | None = None) -> str | None:
 
         salt-call --local postmap.query alice@example.com hash:/usr/local/etc/postfix/sender_relay
     """
-    kind, name = _split(table, config_dir)
-    key = str(key)
-    # postmap(1) reads keys from its standard input for "-".
-    if key in ("", "-") or "\0" in key:
-        raise _error('A key can be neither empty nor "-" nor hold a NUL byte')
-    process = _run("postmap", ["-q", key, f"{kind}:{name}"], config_dir)
-    if process.returncode == 0:
-        return process.stdout.removesuffix(b"\n").decode("utf-8", "backslashreplace")
-    # A key that is not there is exit code 1 without a word, or with a warning, such as that of an old table.
-    if process.returncode == 1 and not re.search(rb"^postmap: (?!warning: )", process.stderr, re.MULTILINE):
-        return None
-    raise _error(f"{kind}:{name} cannot be queried: {_sentence(_failed(process, name))}")
-
-
-def _cdb_keys(path: str) -> list[bytes]:
-    """Read the keys of a cdb file: postmap(1) cannot list them. Format: cdb(5)."""
-    with open(path, "rb") as reader:
-        data = reader.read()
-    (end,) = struct.unpack_from("<I", data)
-    position, found = 2048, []
-    while position < end:
-        key, value = struct.unpack_from("<II", data, position)
-        found.append(data[position + 8 : position + 8 + key])
-        position += 8 + key + value
-    return found
+    return postfix_tables.query(key, table, config_dir)
 
 
 def keys(table: str, config_dir: str | None = None) -> list[str]:
@@ -485,27 +147,7 @@ def keys(table: str, config_dir: str | None = None) -> list[str]:
 
         salt-call --local postmap.keys hash:/usr/local/etc/postfix/saslpass
     """
-    kind, name, target = _parts(table, config_dir)
-    if kind == "cdb":
-        try:
-            found = _cdb_keys(target)
-        except OSError as err:
-            raise _error(f"{target} cannot be read: {err.strerror}") from None
-        except struct.error:
-            raise _error(f"{target} cannot be read: the compiled table is not of this type") from None
-    else:
-        process = _run("postmap", ["-s", f"{kind}:{name}"], config_dir)
-        if process.returncode:
-            raise _error(f"{kind}:{name} cannot be listed: {_sentence(_failed(process, name))}")
-        found = [line.split(b"\t", 1)[0] for line in process.stdout.split(b"\n")[:-1]]
-    return sorted(key.removesuffix(b"\0").decode("utf-8", "backslashreplace") for key in found)
-
-
-def _postconf(arguments: list[str], config_dir: str | None) -> list[str]:
-    process = _run("postconf", arguments, config_dir)
-    if process.returncode:
-        raise _error(f"postconf(1) failed: {_sentence(_failed(process, 'main.cf'))}")
-    return process.stdout.decode("utf-8", "backslashreplace").split()
+    return postfix_tables.keys(table, config_dir)
 
 
 def types(config_dir: str | None = None) -> list[str]:
@@ -526,7 +168,7 @@ def types(config_dir: str | None = None) -> list[str]:
 
         salt-call --local postmap.types
     """
-    return sorted(set(_postconf(["-m"], config_dir)))
+    return postfix_tables.types(config_dir)
 
 
 def default_type(config_dir: str | None = None) -> str:
@@ -544,4 +186,4 @@ def default_type(config_dir: str | None = None) -> str:
 
         salt-call --local postmap.default_type
     """
-    return _postconf(["-h", "default_database_type"], config_dir)[0]
+    return postfix_tables.default_type(config_dir)

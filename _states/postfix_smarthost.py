@@ -2,7 +2,7 @@
 """
 The app qube's side of a mail qube: its configuration is the pillar's, and Postfix runs on it.
 
-The work is done by execution modules: the one of the same name, smarthost_service and smarthost_rc_local.
+The work is done by the execution module of the same name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from salt.exceptions import CommandExecutionError
 
 
 def configured(
-    name: str, ca_file: str, procmail: str, submit_policy: str, prepares: bool = False
+    name: str, ca_file: str, procmail: str, submit_policy: str, prepares: bool = False, root: str = "/"
 ) -> dict[str, Any]:
     """
     Make sure that Postfix is configured for the accounts in the pillar key ``postfix_smarthost``.
@@ -29,6 +29,8 @@ def configured(
     prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test=True``, what the template
         side would bring may then still be missing.
+    root : str
+        The directory of the root file system.
 
     Fails when something is wrong with the pillar, when the qube lacks a part that it needs, or when the configuration
     cannot be written or Postfix refuses it: the old one stays in use then. With ``test=True`` nothing is written; the
@@ -51,8 +53,8 @@ def configured(
             ca_file=ca_file,
             procmail=procmail,
             submit_policy=submit_policy,
-            config_dir=name,
             prepares=prepares,
+            root=root,
             test=__opts__["test"],
         )
     except CommandExecutionError as problem:
@@ -76,7 +78,7 @@ def _told(ret: dict[str, Any], done: dict[str, Any], unchanged: str, changed: st
     return ret
 
 
-def sole_start(name: str) -> dict[str, Any]:
+def sole_start(name: str, root: str = "/") -> dict[str, Any]:
     """
     Make sure that the user's boot script does not start Postfix: the formula's own does.
 
@@ -84,6 +86,8 @@ def sole_start(name: str) -> dict[str, Any]:
         The path of rc.local. Lines that mount ``/usr/local/etc/postfix`` and start Postfix are taken out; all others
         stay byte for byte. It has to come after the formula's own boot script is in place, so that a qube that is
         killed between the two starts Postfix all the same.
+    root : str
+        The directory of the root file system.
 
     Fails when the file cannot be written. With ``test=True`` nothing is written. The comment names the lines that the
     user has to take out.
@@ -96,21 +100,21 @@ def sole_start(name: str) -> dict[str, Any]:
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
-        done = __salt__["smarthost_rc_local.take_over"](name, test=__opts__["test"])
+        done = __salt__["postfix_smarthost.take_over_rc_local"](root=root, test=__opts__["test"])
     except CommandExecutionError as problem:
         ret.update(result=False, comment=str(problem))
         return ret
     return _told(ret, done, "No line had to be taken out.", "What starts Postfix {} taken out.")
 
 
-def removed(name: str, script: str) -> dict[str, Any]:
+def removed(name: str, root: str = "/") -> dict[str, Any]:
     """
     Make sure that nothing of the configuration is left: neither files nor mounts nor Postfix running on them.
 
     name : str
         The directory that holds the configuration, an absolute path.
-    script : str
-        The path of the boot script.
+    root : str
+        The directory of the root file system.
 
     Fails when something does not stop or cannot be removed. With ``test=True`` nothing is done. Messages
     that were not sent stay in the queue; the comment counts them and says how to get at them.
@@ -120,25 +124,24 @@ def removed(name: str, script: str) -> dict[str, Any]:
         postfix_smarthost-clean-appvm:
           postfix_smarthost.removed:
             - name: /usr/local/etc/postfix
-            - script: /rw/config/rc.local.d/50-postfix-smarthost.rc
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
-        done = __salt__["postfix_smarthost.remove"](config_dir=name, script=script, test=__opts__["test"])
+        done = __salt__["postfix_smarthost.remove"](root=root, test=__opts__["test"])
     except CommandExecutionError as problem:
         ret.update(result=False, comment=str(problem))
         return ret
     return _told(ret, done, "There is no configuration.", "The configuration {} removed.")
 
 
-def active(name: str, script: str) -> dict[str, Any]:
+def active(name: str, root: str = "/") -> dict[str, Any]:
     """
     Make sure that Postfix runs, on the configuration and on the queue that last.
 
     name : str
         The directory that holds the configuration, an absolute path.
-    script : str
-        The path of the boot script, which is run when Postfix is not active.
+    root : str
+        The directory of the root file system.
 
     Fails when the script fails, or when Postfix does not run within 20 seconds after it. With ``test=True`` the script
     is not run, and a change is predicted if Postfix is not active.
@@ -148,10 +151,9 @@ def active(name: str, script: str) -> dict[str, Any]:
         postfix_smarthost-active:
           postfix_smarthost.active:
             - name: /usr/local/etc/postfix
-            - script: /rw/config/rc.local.d/50-postfix-smarthost.rc
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": "Postfix is active."}
-    if __salt__["smarthost_service.active"](config_dir=name):
+    if __salt__["postfix_smarthost.active"](root=root):
         return ret
     ret["changes"] = {"postfix": "active"}
     if __opts__["test"]:
@@ -159,7 +161,7 @@ def active(name: str, script: str) -> dict[str, Any]:
         ret["comment"] = "Postfix would be activated."
         return ret
     try:
-        __salt__["smarthost_service.activate"](script=script)
+        __salt__["postfix_smarthost.activate"](root=root)
     except CommandExecutionError as problem:
         ret.update(result=False, changes={}, comment=str(problem))
     else:

@@ -10,7 +10,6 @@ include:
 postfix_smarthost-clean-appvm:
   postfix_smarthost.removed:
     - name: {{ mail.config_dir }}
-    - script: {{ mail.script }}
 {%- endif %}
 {%- if type in ("template", "standalone") %}
 

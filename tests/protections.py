@@ -18,21 +18,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE = 2
 
-ACCOUNTS = "_modules/smarthost_accounts.py"
-APPLY = "_modules/postfix_smarthost.py"
-BOOT = "postfix_smarthost/files/50-postfix-smarthost.rc"
-PILLAR = "pillar/postfix_smarthost/init.sls"
-PLAN = "_modules/smarthost_config.py"
-POLICY = "postfix_smarthost/files/submit-policy"
-POSTMAP = "_modules/postmap.py"
-TEMPLATE = "postfix_smarthost/template/init.sls"
+# Where what is taken out stands: its file is found by it.
+FORMULA = ("_modules", "_states", "_utils", "pillar", "postfix_smarthost")
 
 _HOSTILE = "tests/lab/test_hostile_relays.py::test_message_waits_with_a_reason_and_no_password_is_sent"
 _SECRETS = "tests/lab/test_secrets.py::test_password"
 _SENDERS = "tests/lab/test_senders.py::test"
 _PRIVACY = "tests/lab/test_privacy.py::test_arriving_message_holds_nothing_of_the_qube"
 _PASSWORDS = "tests/lab/test_passwords.py::test_password"
-_UNIT = "tests/unit/test_smarthost_accounts.py::test"
+_UNIT = "tests/unit/test_smarthost_pillar.py::test"
 
 
 @dataclass(frozen=True)
@@ -42,77 +36,76 @@ class Protection:
     Args:
         what: it is, in a few words.
         test: what has to fail without it, as pytest names it.
-        edits: file, what stands there once, and what is put in its place.
+        edits: what stands once in the formula, however it is laid out, and what is put in its place.
 
     """
 
     what: str
     test: str
-    edits: tuple[tuple[str, str, str], ...]
+    edits: tuple[tuple[str, str], ...]
 
 
-def _p(what: str, test: str, *edits: tuple[str, str, str]) -> Protection:
+def _p(what: str, test: str, *edits: tuple[str, str]) -> Protection:
     return Protection(what, test, edits)
 
 
 _LEVEL = '"smtp_tls_security_level": "secure"'
-_SMTP_SERVICE = (PLAN, "smtp-starttls  unix", "smtp           unix  -  -  n  -  -  smtp\nsmtp-starttls  unix")
+_SMTP_SERVICE = ("smtp-starttls  unix", "smtp           unix  -  -  n  -  -  smtp\nsmtp-starttls  unix")
 
 PROTECTIONS = (
     # Hostile relays
     _p(
         "level secure: a certificate is verified",
         f"{_HOSTILE}[self-signed]",
-        (PLAN, _LEVEL, '"smtp_tls_security_level": "encrypt"'),
+        (_LEVEL, '"smtp_tls_security_level": "encrypt"'),
     ),
     _p(
         # In the lab the fixture, which waits for each port, ends in an error without it, and that is no failure.
         "level secure: TLS has to be offered",
-        "tests/unit/test_smarthost_config.py::test_a_password_is_sent_only_over_verified_tls",
-        (PLAN, _LEVEL, '"smtp_tls_security_level": "may"'),
+        "tests/unit/test_smarthost_plan.py::test_a_password_is_sent_only_over_verified_tls",
+        (_LEVEL, '"smtp_tls_security_level": "may"'),
     ),
     _p(
         "smtp_tls_secure_cert_match",
         f"{_HOSTILE}[name below]",
-        (PLAN, '"smtp_tls_secure_cert_match": "nexthop",', ""),
+        ('"smtp_tls_secure_cert_match": "nexthop",', ""),
     ),
     _p(
         "smtp_tls_wrappermode",
         f"{_HOSTILE}[clear text where TLS is implicit]",
-        (PLAN, "    -o smtp_tls_wrappermode=yes\n", ""),
+        ("    -o smtp_tls_wrappermode=yes\n", ""),
     ),
     _p(
         "smtp_sasl_mechanism_filter",
         f"{_HOSTILE}[weak mechanisms only]",
-        (PLAN, '"!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all"', '"static:all"'),
+        ('"!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all"', '"static:all"'),
     ),
     _p(
         "smtp_delivery_status_filter",
         f"{_HOSTILE}[no AUTH]",
-        (PLAN, 'said: 530[ -].*)/ 4$1\\n"', 'said: 999[ -].*)/ 4$1\\n"'),
+        ('said: 530[ -].*)/ 4$1\\n"', 'said: 999[ -].*)/ 4$1\\n"'),
     ),
     _p(
         "policy fingerprint",
         "tests/lab/test_hostile_relays.py::test_pinned_fingerprint_lets_a_private_relay_in_and_only_that_key",
-        (PLAN, '"fingerprint match=" + "|".join(account["fingerprints"])', '"encrypt"'),
+        ('"fingerprint match=" + "|".join(account["fingerprints"])', '"encrypt"'),
     ),
     _p(
         "fail: behind the table of passwords",
         f"{_SECRETS}_that_is_missing_in_the_table_keeps_the_message_from_leaving_without_a_login",
-        (PLAN, ", fail:no_password", ""),
+        (", fail:no_password", ""),
     ),
     # Senders
     _p(
         "default_transport, and no service smtp",
         f"{_SENDERS}_sendmail_by_no_account_leaves_nothing[stranger@c.test]",
-        (PLAN, '"default_transport": f"error:{_UNLISTED}"', '"default_transport": "smtp:"'),
+        ('"default_transport": f"error:{_UNLISTED}"', '"default_transport": "smtp:"'),
         _SMTP_SERVICE,
     ),
     _p(
         "smtpd_relay_restrictions",
         f"{_SENDERS}_smtp_by_no_account_is_refused[stranger@c.test]",
         (
-            PLAN,
             "check_sender_access {table('sender_access')}, reject_unauth_destination",
             "permit_mynetworks",
         ),
@@ -120,38 +113,37 @@ PROTECTIONS = (
     _p(
         "the row <>",
         "tests/lab/test_core.py::test_unlisted_sender_bounces_into_the_users_maildir",
-        (PLAN, '            "<>": f"reports:{HOST_NAME}",\n', ""),
+        ('            "<>": f"{REPORTS}:{HOST_NAME}",\n', ""),
     ),
     _p(
         "sender_canonical_maps",
         "tests/lab/test_core.py::test_local_sender_leaves_through_the_default_account",
-        (PLAN, '"sender_canonical_maps": table("sender_canonical"),', ""),
+        ('"sender_canonical_maps": table("sender_canonical"),', ""),
     ),
     _p(
         "smtp_sender_dependent_authentication",
         "tests/lab/test_core.py::test_untouched_template_and_qube_to_mail_and_again_after_restart",
-        (PLAN, '"smtp_sender_dependent_authentication": "yes",', ""),
+        ('"smtp_sender_dependent_authentication": "yes",', ""),
     ),
     _p(
         "authorized_submit_users",
         f"{_SENDERS}_other_local_user_cannot_hand_mail_in[www-data]",
-        (PLAN, '"authorized_submit_users": users', '"authorized_submit_users": "static:anyone"'),
+        ('"authorized_submit_users": users', '"authorized_submit_users": "static:anyone"'),
     ),
     _p(
         "submit-policy",
         f"{_SENDERS}_other_local_user_cannot_hand_mail_in[other]",
-        (PLAN, '"check_policy_service unix:private/submit-policy"', '""'),
+        ('"check_policy_service unix:private/submit-policy"', '""'),
     ),
     _p(
         "submit-policy takes no closed connection",
         f"{_SENDERS}_connection_that_its_process_has_left_counts_for_nobody",
-        (POLICY, ' and state == ESTABLISHED and inode != "0"', ""),
+        (' and state == ESTABLISHED and inode != "0"', ""),
     ),
     _p(
         "submit-policy looks at addresses",
         f"{_SENDERS}_connection_from_the_same_port_of_another_address_counts_for_nobody_else[user-other-550]",
         (
-            POLICY,
             "if local in client and remote in server",
             'if local[-4:] in {end[-4:] for end in client} and remote[-4:] == "0019"',
         ),
@@ -159,86 +151,85 @@ PROTECTIONS = (
     _p(
         "submit-policy runs as the user",
         f"{_SENDERS}_process_that_tells_who_may_is_the_user_s_own",
-        (PLAN, "    user={user} argv=", "    user=nobody argv="),
+        ("    user={user} argv=", "    user=nobody argv="),
     ),
     _p(
         "authorized_mailq_users",
         f"{_SENDERS}_cron_mail_of_root_is_local_and_mail_queue_is_private",
-        (PLAN, '"authorized_mailq_users": users', '"authorized_mailq_users": "static:anyone"'),
+        ('"authorized_mailq_users": users', '"authorized_mailq_users": "static:anyone"'),
     ),
     _p(
         "inet_interfaces",
         "tests/lab/test_core.py::test_listener_is_on_loopback_only",
-        (PLAN, '"inet_interfaces": "loopback-only"', '"inet_interfaces": "all"'),
+        ('"inet_interfaces": "loopback-only"', '"inet_interfaces": "all"'),
     ),
     # Privacy
     _p(
         "myhostname",
         f"{_PRIVACY}[plain-sendmail]",
-        (PLAN, '"myhostname": HOST_NAME', '"myhostname": f"{facts.hostname}.localdomain"'),
+        ('"myhostname": HOST_NAME', '"myhostname": f"{facts.hostname}.localdomain"'),
     ),
-    _p("smtp_helo_name", f"{_PRIVACY}[plain-sendmail]", (PLAN, '"smtp_helo_name": "[127.0.0.1]",', "")),
+    _p("smtp_helo_name", f"{_PRIVACY}[plain-sendmail]", ('"smtp_helo_name": "[127.0.0.1]",', "")),
     _p(
         "smtp_header_checks: Received",
         f"{_PRIVACY}[plain-sendmail]",
-        (PLAN, "by {inside}[[:space:]]/ IGNORE", "by {inside}[[:space:]]/ DUNNO"),
+        ("by {inside}[[:space:]]/ IGNORE", "by {inside}[[:space:]]/ DUNNO"),
     ),
     _p(
         "smtp_header_checks: User-Agent",
         f"{_PRIVACY}[short host name-sendmail]",
-        (PLAN, "X-X-Sender):/ IGNORE", "X-X-Sender):/ DUNNO"),
+        ("X-X-Sender):/ IGNORE", "X-X-Sender):/ DUNNO"),
     ),
     _p(
         "smtp_header_checks: Message-ID",
         f"{_PRIVACY}[reply-smtp]",
-        (PLAN, "for count in range(5, 0, -1):", "for count in range(0):"),
+        ("for count in range(5, 0, -1):", "for count in range(0):"),
     ),
     _p(
         "smtp_generic_maps",
         f"{_PRIVACY}[local addresses-sendmail]",
-        (PLAN, '"smtp_generic_maps": f"regexp:${{config_directory}}/{tables}/smtp_generic",', ""),
+        ('"smtp_generic_maps": f"regexp:${{config_directory}}/{tables}/smtp_generic",', ""),
     ),
     _p(
         "smtp_header_checks: Delivered-To",
         f"{_PRIVACY}[fetched before-sendmail]",
-        (PLAN, "(Delivered-To|X-Original-To):/ IGNORE", "(Delivered-To|X-Original-To):/ DUNNO"),
+        ("(Delivered-To|X-Original-To):/ IGNORE", "(Delivered-To|X-Original-To):/ DUNNO"),
     ),
     _p(
         "smtp_header_checks: the name of root",
         "tests/lab/test_privacy.py::test_name_of_root_does_not_leave",
-        (PLAN, "(<.*)/ REPLACE From: $2", "(<.*)/ DUNNO"),
+        ("(<.*)/ REPLACE From: $2", "(<.*)/ DUNNO"),
     ),
     _p(
         "names of clones",
         "tests/lab/test_privacy.py::test_whatever_the_qube_is_called_its_name_does_not_leave[clone]",
-        (PLAN, '"([^@.>[:space:]]+(', '"(my-mail('),
+        ('"([^@.>[:space:]]+(', '"(my-mail('),
     ),
     _p(
         "names with a dot",
         "tests/lab/test_privacy.py::test_whatever_the_qube_is_called_its_name_does_not_leave[dotted]",
-        (PLAN, 'own = f"|{_literal(facts.hostname)}" if "." in facts.hostname else ""', 'own = ""'),
+        ('own = f"|{literal(hostname)}" if "." in hostname else ""', 'own = ""'),
     ),
     _p(
         "forward_path",
         "tests/lab/test_privacy.py::test_mail_is_not_forwarded_by_a_file_in_a_home",
-        (PLAN, '            "forward_path": "",\n', ""),
+        ('            "forward_path": "",\n', ""),
     ),
     # Secrets on disk and in output
     _p(
         "mode of the tables",
         "tests/lab/test_core.py::test_password_is_in_no_output_log_process_or_open_file",
-        (PLAN, "mode=0o600, table=True", "mode=0o644, table=True"),
+        ("mode=0o600, table=True", "mode=0o644, table=True"),
     ),
     _p(
         "mode of the compiled tables",
         "tests/lab/test_core.py::test_password_is_in_no_output_log_process_or_open_file",
-        (POSTMAP, "os.fchmod(descriptor, like.st_mode & 0o666)", "os.fchmod(descriptor, 0o644)"),
+        ("os.fchmod(descriptor, like.st_mode & 0o666)", "os.fchmod(descriptor, 0o644)"),
     ),
     _p(
         "fixed words for what postmap(1) says",
         f"{_SECRETS}_is_in_no_output_of_a_run_that_fails",
         (
-            POSTMAP,
             'next(told, "a problem that is not told here because the text might hold a value")',
             "text",
         ),
@@ -246,42 +237,40 @@ PROTECTIONS = (
     _p(
         "staging goes when an apply fails",
         f"{_SECRETS}_is_in_no_output_of_a_run_that_fails",
-        (APPLY, "    finally:\n        _remove(config_dir, _STAGING)\n", "    finally:\n"),
+        ("    finally:\n        remove(self._config_dir, STAGING)\n", "    finally:\n"),
     ),
     _p(
         "staging goes at boot",
         "tests/lab/test_secrets.py::"
         "test_run_that_is_killed_leaves_a_password_to_root_alone_and_the_next_one_takes_it_away",
-        (BOOT, '"$config/staging" "$queue.new"', '"$queue.new"'),
+        ('"$config/staging" "$queue.new"', '"$queue.new"'),
     ),
     _p(
         "staging is root's alone",
         "tests/lab/test_secrets.py::"
         "test_run_that_is_killed_leaves_a_password_to_root_alone_and_the_next_one_takes_it_away",
-        (APPLY, "os.mkdir(staging, 0o700)", "os.mkdir(staging, 0o755)"),
-        (PLAN, "mode=0o600, table=True", "mode=0o644, table=True"),
+        ("os.mkdir(staging, 0o700)", "os.mkdir(staging, 0o755)"),
+        ("mode=0o600, table=True", "mode=0o644, table=True"),
     ),
     _p(
         "old tables go",
         f"{_SECRETS}_of_a_removed_account_is_nowhere_on_the_disk[hash]",
-        (APPLY, "    _remove(config_dir, *_litter(config_dir, new))\n", ""),
+        ("    remove(self._config_dir, *smarthost_disk.leftovers(self._config_dir, self._new))\n", ""),
     ),
     _p(
         "a table is built anew",
         "tests/functional/test_postmap.py::test_old_values_leave_the_disk",
         (
-            POSTMAP,
-            '        process = _run("postalias"',
+            '        process = run("postalias"',
             "        if os.path.exists(target):\n"
             "            shutil.copyfile(target, copy + _SUFFIXES[kind])\n"
-            '        process = _run("postalias"',
+            '        process = run("postalias"',
         ),
     ),
     _p(
         "a qube's own entry only",
         "tests/lab/test_secrets.py::test_two_qubes_know_nothing_of_each_other",
         (
-            PILLAR,
             'return {"postfix_smarthost": record}',
             'return {"postfix_smarthost": record, "all": {n: _encode_passwords(e) for n, e in entries.items()}}',
         ),
@@ -289,60 +278,58 @@ PROTECTIONS = (
     _p(
         "mode of qubes.yaml",
         "tests/functional/test_pillar.py::test_file_that_others_could_read_or_write_is_refused",
-        (PILLAR, "            _check_private(os.fstat(file.fileno()))\n", ""),
+        ("            _check_private(os.fstat(file.fileno()))\n", ""),
     ),
     _p(
         "errors of qubes.yaml quote nothing",
         "tests/functional/test_pillar.py::test_broken_file_gives_one_sentence",
-        (PILLAR, "near line {mark.line + 1}, column {mark.column + 1}, it", "{error} it"),
+        ("near line {mark.line + 1}, column {mark.column + 1}, it", "{error} it"),
     ),
     _p(
         "a template with accounts is refused",
         "tests/lab/test_core.py::test_template_with_accounts_is_refused_and_keeps_none",
-        (TEMPLATE, 'type == "template" and accounts is mapping', "false"),
+        ('type == "template" and accounts is mapping', "false"),
     ),
     # Passwords of any shape
     _p(
         "base64 and raw blocks, of which either alone would do",
         f"{_PASSWORDS}_of_any_shape_logs_in_at_its_relay",
         (
-            PILLAR,
             'isinstance(account, dict) or "password_base64" in account',
             "isinstance(account, str) or True",
         ),
-        (PILLAR, r'JINJA_MARK.sub(r"{%raw%}\g<0>{%endraw%}", value)', "value"),
+        (r'JINJA_MARK.sub(r"{%raw%}\g<0>{%endraw%}", value)', "value"),
     ),
     _p(
         "line breaks are refused",
         f"{_PASSWORDS}_that_postfix_cannot_hold_is_refused_in_a_sentence",
-        (ACCOUNTS, 're.search(r"[\\n\\r\\0]", value)', 're.search(r"[\\r\\0]", value)'),
+        ('re.search(r"[\\n\\r\\0]", value)', 're.search(r"[\\r\\0]", value)'),
     ),
     _p(
         "white space at the end is refused",
         f"{_PASSWORDS}_that_postfix_cannot_hold_is_refused_in_a_sentence",
-        (ACCOUNTS, 'value[-1] in " \\t\\v\\f"', 'value[-1] in "\\v\\f"'),
+        ('value[-1] in " \\t\\v\\f"', 'value[-1] in "\\v\\f"'),
     ),
     # Injection
     _p(
         "raw blocks around Jinja marks of other texts",
         "tests/functional/test_pillar.py::test_any_text_arrives_as_it_was_written",
-        (PILLAR, r'JINJA_MARK.sub(r"{%raw%}\g<0>{%endraw%}", value)', "value"),
+        (r'JINJA_MARK.sub(r"{%raw%}\g<0>{%endraw%}", value)', "value"),
     ),
     _p(
         "control characters in a user name are refused",
         f"{_UNIT}_a_malformed_pillar",
-        (ACCOUNTS, "value != value.strip() or _CONTROL.search(value)", "value != value.strip()"),
+        ("value != value.strip() or _CONTROL.search(value)", "value != value.strip()"),
     ),
     _p(
         "what a host name may be",
         f"{_UNIT}_a_malformed_pillar",
-        (ACCOUNTS, "elif not _HOST.fullmatch(value):", "elif not value.strip():"),
+        ("elif not _HOST.fullmatch(value):", "elif not value.strip():"),
     ),
     _p(
         "what a folder may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            ACCOUNTS,
             "not isinstance(value, str) or not _FOLDER.fullmatch(value)",
             "not isinstance(value, str)",
         ),
@@ -351,7 +338,6 @@ PROTECTIONS = (
         "what a list may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            ACCOUNTS,
             "not isinstance(list_id, str) or not _LIST_ID.fullmatch(list_id)",
             "not isinstance(list_id, str)",
         ),
@@ -360,7 +346,6 @@ PROTECTIONS = (
         "what a user may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            ACCOUNTS,
             'isinstance(value, str) and _USER.fullmatch(value) and value != "root"',
             "isinstance(value, str)",
         ),
@@ -370,7 +355,6 @@ PROTECTIONS = (
         "settings that are not on the list are refused",
         f"{_UNIT}_what_the_plan_writes_may_not_be_undone",
         (
-            ACCOUNTS,
             " smtp_skip_quit_response smtp_tls",
             " authorized_submit_users smtp_skip_quit_response smtp_tls",
         ),
@@ -378,17 +362,28 @@ PROTECTIONS = (
     _p(
         "a value is of its parameter's range",
         f"{_UNIT}_a_value_of_its_parameter_s_type",
-        (ACCOUNTS, 'r"[0-2]",', 'r"[0-4]",'),
+        ('r"[0-2]",', 'r"[0-4]",'),
     ),
 )
 
 
+def places(old: str, place: Path = ROOT) -> list[tuple[Path, re.Match[str]]]:
+    """Return where a text stands in the formula, whatever white space and trailing commas a formatter has put in."""
+    words = (re.escape(word) for word in re.findall(r"\w+|[^\w\s]", old))
+    pattern = re.compile(r"\s*".join(r",?\s*" + word if word in (r"\)", r"\]") else word for word in words))
+    files = (file for name in FORMULA for file in sorted((place / name).rglob("*")) if file.is_file())
+    texts = ((file, file.read_text(encoding="utf-8")) for file in files if file.suffix != ".pyc")
+    return [(file, found) for file, text in texts for found in pattern.finditer(text)]
+
+
 def _take_out(protection: Protection, place: Path) -> None:
-    for name, old, new in protection.edits:
-        text = (place / name).read_text(encoding="utf-8")
-        if text.count(old) != 1:
-            raise ValueError(f"{protection.what}: {old!r} stands {text.count(old)} times in {name}")
-        (place / name).write_text(text.replace(old, new), encoding="utf-8")
+    for old, new in protection.edits:
+        found = places(old, place)
+        if len(found) != 1:
+            raise ValueError(f"{protection.what}: {old!r} stands {len(found)} times")
+        file, where = found[0]
+        text = where.string
+        file.write_text(text[: where.start()] + new.strip() + text[where.end() :], encoding="utf-8")
 
 
 def fails_without(protection: Protection) -> tuple[bool, str]:

@@ -16,7 +16,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from _modules import smarthost_accounts
+import smarthost_pillar
+import smarthost_settings
 
 FACTS = {
     "hostname": "my-Mail",
@@ -73,7 +74,7 @@ LIST_IDS = (
     "x.users",
 )
 FOLDERS = ("list", "list/users", "a/b/c", "-x", "+", "_", "x.y", "x..", "News", "x" * 200, "List/cur.")
-# By the words that smarthost_accounts says of them.
+# By the words that smarthost_pillar says of them.
 VALUES = {
     "whole number of bytes": ("0", "20480000", 5),
     "whole number from": ("1", "007", 999999999),
@@ -90,7 +91,7 @@ VALUES = {
 }
 TUNINGS = tuple(
     (name, value)
-    for name, (kind, _) in sorted(smarthost_accounts.TUNABLE.items())
+    for name, (kind, _) in sorted(smarthost_settings.TUNABLE.items())
     for value in next(values for words, values in VALUES.items() if words in kind)
     if name != "mailbox_size_limit"
 )
@@ -145,9 +146,9 @@ def account(random: Random, senders: list[str], policies: dict[tuple[str, int], 
         made["relay"] = random.choice(HOSTS + IPS)
         tls["fingerprint"] = some(random, FINGERPRINTS, 2) or [FINGERPRINTS[0]]
         if random.random() < 0.5:
-            tls["mode"] = random.choice(smarthost_accounts.TLS_MODES)
+            tls["mode"] = random.choice(smarthost_pillar.TLS_MODES)
     # One relay and port has one policy.
-    tls = policies.setdefault((made["relay"].lower(), port or smarthost_accounts.DEFAULT_PORT), tls)
+    tls = policies.setdefault((made["relay"].lower(), port or smarthost_pillar.DEFAULT_PORT), tls)
     return made | ({"tls": tls} if tls else {})
 
 
@@ -172,7 +173,7 @@ def record(random: Random) -> dict[str, Any]:
             for list_id in distinct(some(random, LIST_IDS, 3))
         ],
         "settings": dict(some(random, TUNINGS, 3)),
-        "table_type": random.choice(smarthost_accounts.TABLE_TYPES),
+        "table_type": random.choice(smarthost_pillar.TABLE_TYPES),
         "user": random.choice(["user", "_x", "a-b_c", "u" * 32]),
     }
 

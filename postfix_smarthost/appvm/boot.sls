@@ -33,7 +33,6 @@ postfix_smarthost-appvm-sole-start:
 postfix_smarthost-appvm-active:
   postfix_smarthost.active:
     - name: {{ mail.config_dir }}
-    - script: {{ mail.script }}
     - require:
         - file: postfix_smarthost-appvm-boot-script
 {%- endif %}

@@ -27,7 +27,11 @@ import pytest
 from hypothesis import given, settings
 from salt.exceptions import CommandExecutionError
 
-from _modules import smarthost_accounts, smarthost_config
+import smarthost_apply
+import smarthost_pillar
+import smarthost_plan
+import smarthost_service
+import smarthost_settings
 from tests.malformed import ALICE, BOB, MALFORMED
 from tests.records import CASES, FACTS, password, randoms, record
 
@@ -68,7 +72,11 @@ class Qube:
     def apply(self, test: bool = False) -> SimpleNamespace:
         self._pillar["postfix_smarthost"] = self.record
         return self._run_state(
-            "postfix_smarthost.configured", str(self.config_dir), test=test, **self.arguments
+            "postfix_smarthost.configured",
+            str(self.config_dir),
+            test=test,
+            root=str(self.root),
+            **self.arguments,
         )
 
     def applied(self) -> SimpleNamespace:
@@ -170,26 +178,22 @@ def qube(
     empty = _places / "empty"
     if not empty.exists():
         (empty / "home/user").mkdir(parents=True)
-        (empty / "usr/local/etc").mkdir(parents=True)
+        for name in ("etc/postfix", "usr/lib/sasl2", "usr/local/etc"):
+            (empty / name).mkdir(parents=True)
+        for path in Path("/etc/postfix").glob("dynamicmaps.cf*"):
+            subprocess.run(["cp", "-a", path, empty / "etc/postfix"], check=True)
         os.chown(empty / "home/user", 12345, 54321)
-        for name in ("ca-certificates.crt", "libplain.so", "procmail"):
+        for name in ("ca-certificates.crt", "usr/lib/sasl2/libplain.so", "procmail"):
             (empty / name).touch(mode=0o755)
-        (empty / "aliases").write_text("root: user\n")
-        modules.postmap.build(f"auto:{empty}/aliases", alias=True)
+        (empty / "etc/aliases").write_text("root: user\n")
+        modules.postmap.build(f"auto:{empty}/etc/aliases", alias=True)
         # `postfix check` takes longer than all the rest of an apply: see really_checked.
         Qube(run_state, modules, empty, pillar).program("postfix", "exit 0")
     if "configured" not in request.fixturenames or not (_places / "configured").exists():
         copy_tree(empty, qube.root)
     user = pwd.struct_passwd(("user", "x", 12345, 54321, "", str(qube.home), "/bin/sh"))
-    module = modules.postfix_smarthost.configure.__globals__
-    for name, value in {
-        "_ALIASES": str(qube.root / "aliases"),
-        "_SASL_PLUGINS": (str(qube.root / "libplain.so"),),
-        "_LOCK_TIMEOUT": LOCK_TIMEOUT,
-        "pwd": SimpleNamespace(getpwnam={"user": user}.__getitem__),
-    }.items():
-        assert name in module
-        monkeypatch.setitem(module, name, value)
+    monkeypatch.setattr(pwd, "getpwnam", {"user": user}.__getitem__)
+    monkeypatch.setattr(smarthost_apply, "LOCK_TIMEOUT", LOCK_TIMEOUT)
     monkeypatch.setenv("PATH", f"{qube.bin}:{os.environ['PATH']}")
     yield qube
     for secret in (ALICES, BOBS):
@@ -670,9 +674,9 @@ def fail_types(qube: Qube) -> str:
 
 
 def fail_aliases(qube: Qube) -> str:
-    for file in qube.root.glob("aliases.*"):
+    for file in (qube.root / "etc").glob("aliases.*"):
         file.unlink()
-    return f"{qube.root}/aliases is not compiled: apply postfix_smarthost to this machine again."
+    return f"{qube.root}/etc/aliases is not compiled: apply postfix_smarthost to this machine again."
 
 
 def fail_home(qube: Qube) -> str:
@@ -752,7 +756,10 @@ def test_a_full_disk_leaves_all_as_it_was(
 @pytest.mark.parametrize(
     ("missing", "sentence"),
     [
-        ("libplain.so", "The package with the SASL mechanism PLAIN is not installed in this qube"),
+        (
+            "usr/lib/sasl2/libplain.so",
+            "The package with the SASL mechanism PLAIN is not installed in this qube",
+        ),
         ("ca-certificates.crt", "ca-certificates.crt is not installed in this qube"),
         ("procmail", "procmail, which sorts mail into lists, is not installed in this qube"),
     ],
@@ -818,7 +825,7 @@ def test_two_applies_at_once_leave_one_of_the_two(configured: Qube) -> None:
         if child == 0:
             code = 1
             with contextlib.suppress(BaseException):
-                configured.modules.postfix_smarthost.configure.__globals__["_LOCK_TIMEOUT"] = 60
+                smarthost_apply.LOCK_TIMEOUT = 60
                 for account in configured.record["accounts"]:
                     account["password"] = f"of-{number}"
                 code = 0 if configured.apply().result else 1
@@ -918,10 +925,11 @@ def running(configured: Qube, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     shutil.copy("/bin/sleep", tmp_path / "master")
     process = subprocess.Popen([tmp_path / "master", "300"])
     postfix = Postfix(tmp_path / "queue", process)
-    module = configured.modules.smarthost_service.uses.__globals__
-    monkeypatch.setitem(module, "_RUNNING_CONFIG_DIR", str(configured.config_dir))
-    monkeypatch.setitem(module, "_RUNNING_QUEUE_DIR", str(tmp_path / "queue"))
-    monkeypatch.setitem(module, "_systemctl", postfix.systemctl)
+    shutil.rmtree(configured.root / "etc/postfix")
+    (configured.root / "etc/postfix").symlink_to(configured.config_dir)
+    (configured.root / "var/spool").mkdir(parents=True)
+    (configured.root / "var/spool/postfix").symlink_to(tmp_path / "queue")
+    monkeypatch.setattr(smarthost_service, "_systemctl", postfix.systemctl)
     monkeypatch.setattr("smtplib.SMTP", Taker)
     yield postfix
     process.kill()
@@ -1016,7 +1024,7 @@ def test_postfix_reads_the_tables_as_they_were_meant(
             ALICE | {"address": f"{number}@example.com", "username": f"{number}", "password": text}
             for number, text in enumerate(passwords)
         ]
-        files = smarthost_config.plan(smarthost_accounts.normalise({"accounts": accounts}), "tables-a", FACTS)
+        files = smarthost_plan.plan(smarthost_pillar.normalise({"accounts": accounts}), "tables-a", FACTS)
         source = tmp_path / "saslpass"
         source.write_bytes(files["tables-a/saslpass"].content.encode())
         os.utime(source, (0, 0))
@@ -1033,7 +1041,7 @@ def test_postfix_reads_the_tables_as_they_were_meant(
 def each_record_is_applied(qube: Qube, random: Random) -> None:
     qube.record = record(random) | {"user": "user"}
     qube.applied()
-    regular = smarthost_accounts.normalise(qube.record)
+    regular = smarthost_pillar.normalise(qube.record)
     for account in regular["accounts"]:
         for sender in account["senders"]:
             assert qube.query(sender, "saslpass") == f"{account['username']}:{account['password']}"
@@ -1066,7 +1074,7 @@ def test_postfix_knows_each_setting_that_may_be_tuned(
     for which in (0, 1):
         configured.record["settings"] = {
             name: next(values[which] for words, values in extremes.items() if words in kind)
-            for name, (kind, _) in smarthost_accounts.TUNABLE.items()
+            for name, (kind, _) in smarthost_settings.TUNABLE.items()
         }
         configured.applied()
         assert configured.query("bob@example.org", "saslpass") == f"bob:{BOBS}"
@@ -1114,8 +1122,8 @@ def test_headers_that_leave_the_qube(
 
 def planned(directory: Path, name: str, address: str = "alice@example.com", **facts: str) -> str:
     """Write a table of regular expressions as it is planned; return it as Postfix names it."""
-    record = smarthost_accounts.normalise({"accounts": [ALICE | {"address": address}]})
-    files = smarthost_config.plan(record, "tables-a", FACTS | facts)
+    record = smarthost_pillar.normalise({"accounts": [ALICE | {"address": address}]})
+    files = smarthost_plan.plan(record, "tables-a", FACTS | facts)
     (directory / name).write_text(files[f"tables-a/{name}"].content)
     return f"regexp:{directory}/{name}"
 
@@ -1157,19 +1165,18 @@ def test_a_host_name_with_dots_is_known_in_headers(loaders: object, tmp_path: Pa
 # -- status ---------------------------------------------------------------------------------------------------
 
 
-def test_status_tells_how_mail_goes_and_no_password(configured: Qube, tmp_path: Path) -> None:
+def test_status_tells_how_mail_goes_and_no_password(configured: Qube) -> None:
+    queue = configured.root / "rw/bind-dirs/var/spool/postfix"
     for name, count in {"active": 1, "hold": 2, "deferred/A": 1, "defer/A": 1}.items():
-        (tmp_path / name).mkdir(parents=True)
+        (queue / name).mkdir(parents=True)
         for number in range(count):
-            (tmp_path / name / str(number)).touch()
-    told = configured.modules.postfix_smarthost.status(
-        config_dir=str(configured.config_dir), queue_dir=str(tmp_path)
-    )
+            (queue / name / str(number)).touch()
+    told = configured.modules.postfix_smarthost.status(root=str(configured.root))
     assert told["active"] is False
     assert told["senders"]["bob@example.org"] == "[smtp.example.org]:465"
     assert {*told["senders"]} == {"alice@example.com", "bob@example.org", "me@alias.example"}
     assert told["queue"] == {"active": 1, "deferred": 1, "hold": 2}
-    assert told["tables"] == f"/etc/postfix/{configured.tables.name}"
+    assert told["tables"] == str(configured.root / "etc/postfix" / configured.tables.name)
     stopped, held, deferred = told["notes"]
     assert stopped.startswith("Postfix does not run on the configuration: ")
     assert held.startswith("2 messages are held: ")
@@ -1179,7 +1186,7 @@ def test_status_tells_how_mail_goes_and_no_password(configured: Qube, tmp_path: 
         assert secret not in str(told)
 
 
-def test_status_of_a_qube_without_a_configuration(qube: Qube, tmp_path: Path) -> None:
-    told = qube.modules.postfix_smarthost.status(config_dir=str(qube.config_dir), queue_dir=str(tmp_path))
+def test_status_of_a_qube_without_a_configuration(qube: Qube) -> None:
+    told = qube.modules.postfix_smarthost.status(root=str(qube.root))
     note = "There is no configuration: apply postfix_smarthost to this qube."
     assert told == {"active": False, "tables": None, "senders": {}, "queue": {}, "notes": [note]}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FORMULA = yaml.safe_load((ROOT / "FORMULA").read_text())
 CACHES = shutil.ignore_patterns("__pycache__", ".*")
 # What the formula is in a file root, without what only develops it.
-INSTALLED = ("_modules", "_states", "postfix_smarthost")
+INSTALLED = ("_modules", "_states", "_utils", "postfix_smarthost")
 
 
 def files_below(*directories: Path) -> set[str]:

@@ -35,6 +35,7 @@ exceptions.CommandExecutionError = CommandExecutionError
 sys.modules["salt"] = types.ModuleType("salt")
 sys.modules["salt.exceptions"] = exceptions
 
+sys.path.insert(0, "utils")
 # No pillar.get: from Salt 3008 on it shows stars to modules.
 salt = {"pillar.raw": lambda: job["pillar"]}
 for name in sorted(os.listdir("modules")):
@@ -88,9 +89,9 @@ def apply():
         "/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail", job["submit_policy"]
     )
     write_boot_script()
-    done["rc_local"] = salt["smarthost_rc_local.take_over"]()
-    if not salt["smarthost_service.active"]():
-        salt["smarthost_service.activate"]()
+    done["rc_local"] = salt["postfix_smarthost.take_over_rc_local"]()
+    if not salt["postfix_smarthost.active"]():
+        salt["postfix_smarthost.activate"]()
         done["activated"] = True
     return done
 
@@ -156,9 +157,10 @@ def run(
 
     """
     if qube.run("test", "-e", f"{_PLACE}/driver.py", check=False).returncode:
-        for path in (_REPOSITORY / "_modules").glob("*.py"):
-            if path.stem != "mta":  # It needs what else Salt has.
-                qube.write(f"{_PLACE}/modules/{path.name}", path.read_text())
+        for kind in ("modules", "utils"):
+            for path in (_REPOSITORY / f"_{kind}").glob("*.py"):
+                if path.stem != "mta":  # It needs what else Salt has.
+                    qube.write(f"{_PLACE}/{kind}/{path.name}", path.read_text())
         qube.write(f"{_PLACE}/driver.py", _DRIVER)
     mine = qube.pillar if pillar is None else pillar
     assert not isinstance(mine, str)

@@ -245,7 +245,7 @@ class Qubesctl:
         shutil.rmtree(formula, ignore_errors=True)
         formula.mkdir(parents=True)
         ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-        for name in ("postfix_smarthost", "_modules", "_states"):
+        for name in ("postfix_smarthost", "_modules", "_states", "_utils"):
             if (repository / name).is_dir():
                 shutil.copytree(repository / name, formula / name, ignore=ignore)
         pillar = self.srv / "pillar/base/postfix_smarthost"

@@ -41,7 +41,16 @@ _COMMON = (
 # What an untouched Debian template of Qubes has and the tests need; no mail transfer agent.
 _TEMPLATE = (*_COMMON, "apt-utils", "debconf", "sensible-utils")
 
-_RELAY = (*_COMMON, "dnsmasq", "dovecot-imapd", "dovecot-pop3d", "libsasl2-modules", "openssl", "postfix", "postfix-lmdb")
+_RELAY = (
+    *_COMMON,
+    "dnsmasq",
+    "dovecot-imapd",
+    "dovecot-pop3d",
+    "libsasl2-modules",
+    "openssl",
+    "postfix",
+    "postfix-lmdb",
+)
 
 # Downloaded with what they need, one after the other because some of them exclude each other. Not every
 # suite has all of them.

@@ -124,14 +124,14 @@ def check_step(
         # What the boot script left off, an apply can heal; what it started, runs on a whole configuration.
         if before is not None:
             qube.wait_for(
-                lambda: direct.run(qube, "smarthost_service.active").result, "Postfix after the boot"
+                lambda: direct.run(qube, "postfix_smarthost.active").result, "Postfix after the boot"
             )
     sender.send()
     healed = direct.run(qube)
     assert healed.error is None, healed.error
     assert_whole(qube)
     assert direct.run(qube).changes == {}
-    assert direct.run(qube, "smarthost_service.active").result is True
+    assert direct.run(qube, "postfix_smarthost.active").result is True
     sender.send()
     return said.killed
 
@@ -244,7 +244,7 @@ def check_boot_step(sender: Sender, step: int, *, power: bool) -> bool:
         sender.cut_power()
     else:
         run_boot_script(qube)
-    qube.wait_for(lambda: direct.run(qube, "smarthost_service.active").result, "Postfix to run")
+    qube.wait_for(lambda: direct.run(qube, "postfix_smarthost.active").result, "Postfix to run")
     assert_whole(qube)
     assert direct.run(qube).changes == {}
     owner = qube.run(

@@ -212,9 +212,9 @@ def test_password_is_in_no_output_of_a_run_that_fails(lab: Lab, mail: Qube) -> N
     finally:
         mail.run("umount", "/usr/local/etc/postfix")
     # What nobody thought of: an exception in the midst of it, with its traceback.
-    module = lab.qubesctl.srv / "formulas/base/postfix_smarthost-formula/_modules/postfix_smarthost.py"
+    module = lab.qubesctl.srv / "formulas/base/postfix_smarthost-formula/_utils/smarthost_staging.py"
     good = module.read_text()
-    head = "def _preflight(staging: str, files: dict[str, Any]) -> None:\n"
+    head = "def preflight(places: Places, staging: str, files: dict[str, File], template: str) -> None:\n"
     assert head in good
     try:
         module.write_text(good.replace(head, f"{head}    raise TypeError('forced')\n"))

@@ -12,15 +12,16 @@ import salt.loader
 import salt.template
 import yaml
 
-from _modules import smarthost_accounts, smarthost_config
+import smarthost_pillar
+import smarthost_plan
 from tests.records import FACTS
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
-    "": smarthost_accounts._RECORD_KEYS,
-    "accounts:": smarthost_accounts._ACCOUNT_KEYS,
-    "accounts:tls:": smarthost_accounts._TLS_KEYS,
-    "lists:": smarthost_accounts._LIST_KEYS,
+    "": smarthost_pillar._RECORD_KEYS,
+    "accounts:": smarthost_pillar._ACCOUNT_KEYS,
+    "accounts:tls:": smarthost_pillar._TLS_KEYS,
+    "lists:": smarthost_pillar._LIST_KEYS,
 }
 KNOWN = {path + key for path, keys in KEYS.items() for key in keys}
 
@@ -65,9 +66,9 @@ def paths(value: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401
 def test_salt_loads_it_and_it_can_be_planned(example: dict[str, Any]) -> None:
     assert set(example) == {"postfix_smarthost"}
     record = example["postfix_smarthost"]
-    assert smarthost_accounts.problems(record) == []
-    files = smarthost_config.plan(smarthost_accounts.normalise(record), "tables-a", FACTS)
-    passwords = smarthost_config.rows(files["tables-a/saslpass"].content)
+    assert smarthost_pillar.problems(record) == []
+    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS)
+    passwords = smarthost_plan.rows(files["tables-a/saslpass"].content)
     assert passwords["me@alias.example"] == "your.other@mail.com:supers3cret"
     assert "message_size_limit = 50000000\n" in files["main.cf"].content
 
@@ -92,4 +93,4 @@ def test_dom0s_file_has_the_same_record_below_the_name_of_each_qube() -> None:
     text = (ROOT / "pillar/postfix_smarthost/qubes.yaml.example").read_text()
     entries = yaml.safe_load(text)
     assert entries
-    assert [smarthost_accounts.problems(record) for record in entries.values()] == [[] for _ in entries]
+    assert [smarthost_pillar.problems(record) for record in entries.values()] == [[] for _ in entries]

@@ -41,7 +41,7 @@ def texts(path: Path) -> str:
 def test_sentences_that_are_quoted_are_said() -> None:
     said = "\n".join(
         texts(path)
-        for directory in ("_modules", "_states", "postfix_smarthost")
+        for directory in ("_modules", "_states", "_utils", "postfix_smarthost")
         for path in (ROOT / directory).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     )

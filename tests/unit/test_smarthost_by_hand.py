@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _modules import smarthost_by_hand
+import smarthost_by_hand
 
 MOUNT = "mount --bind /usr/local/etc/postfix /etc/postfix"
 START = "systemctl --no-block start postfix"

@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 # The tables of the recipe and what compiles them.
-_FILES = ("Makefile", "generic", "saslpass", "sender_access", "sender_relay")
+FILES = ("Makefile", "generic", "saslpass", "sender_access", "sender_relay")
 
 # What the recipe's main.cf sets and the formula leaves at Postfix's own value or replaces by its own way.
 _RECIPE = [
@@ -71,19 +71,6 @@ _CONTINUES = re.compile(r"(?:\\|(?:&&|\|)\s*(?:#.*)?)$")
 _RELATED = re.compile(r"(?!\s*#).*(?:\bmount\b.*/etc/postfix|\bstart\b.*\bpostfix|\bpostfix\b.*\bstart)")
 
 
-def files() -> list[str]:
-    """
-    Return the names of the files of the recipe that the formula replaces, without the tables compiled from them.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_by_hand.files
-    """
-    return [*_FILES]
-
-
 def rc_local(text: str) -> dict[str, Any]:
     """
     Take the lines out of rc.local that mount the configuration and start Postfix.
@@ -93,12 +80,6 @@ def rc_local(text: str) -> dict[str, Any]:
 
     Returns a dictionary of ``text`` without these lines, ``removed`` (how many) and ``related``: the numbers of the
     lines of the new text that seem to do the same in another way.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_by_hand.rc_local "$(cat /rw/config/rc.local)"
     """
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
     # What belongs to a longer command, or to a document in the script, is left to the user.
@@ -122,12 +103,6 @@ def rc_local_lines(text: str) -> list[int]:
 
     text : str
         The text of ``/rw/config/rc.local``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_by_hand.rc_local_lines "$(cat /rw/config/rc.local)"
     """
     return [number for number, line in enumerate(text.split("\n"), 1) if _RELATED.match(line)]
 
@@ -138,12 +113,6 @@ def parameters(main_cf: str) -> dict[str, str]:
 
     main_cf : str
         The text of a main.cf.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_by_hand.parameters "$(cat /etc/postfix/main.cf)"
     """
     pairs = (line.partition("=") for line in _logical_lines(main_cf) if "=" in line)
     return {name.strip(): " ".join(value.split()) for name, _, value in pairs}
@@ -155,12 +124,6 @@ def services(master_cf: str) -> set[str]:
 
     master_cf : str
         The text of a master.cf.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_by_hand.services "$(cat /etc/postfix/master.cf)"
     """
     rows = (line.split() for line in _logical_lines(master_cf))
     return {f"{row[0]}/{row[1]}" for row in rows if len(row) > 7}
@@ -190,12 +153,6 @@ def not_carried_over(old: dict[str, str], new: dict[str, str]) -> dict[str, list
 
     Returns names, sorted: ``parameters`` of main.cf that the recipe does not set, ``services`` of master.cf as
     ``name/type`` that no system ships, and ``senders`` that had a relay.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_by_hand.not_carried_over '{main.cf: "relayhost = x"}' '{main.cf: ""}'
     """
     before, after = (parameters(texts.get("main.cf", "")) for texts in (old, new))
     started, starts = (services(texts.get("master.cf", "")) for texts in (old, new))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""postmap: what is told of what postmap(1) prints, and how tables and their sources are read."""
+"""postfix_tables: what is told of what postmap(1) prints, and how tables and their sources are read."""
 
 import subprocess
 
@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
-from _modules import postmap
+import postfix_programs
+import postfix_tables
 
 SECRET = "s3cr3t-Passw0rd"
 
 
 def told(stderr: bytes, source: str = "/etc/postfix/t", code: int = 0) -> str:
     process = subprocess.CompletedProcess(["postmap"], code, b"", stderr)
-    return postmap._sentence(postmap._failed(process, source))
+    return postfix_programs.sentence(postfix_programs.failed(process, source))
 
 
 # As printed by Postfix 3.7.11, 3.10.13 and 3.11.7.
@@ -94,7 +95,7 @@ def test_an_end_without_a_word_is_told() -> None:
         st.sampled_from(
             ["postmap: ", "warning: ", "fatal: ", "/etc/postfix/t", ", line 7: ", "\n", SECRET, " "]
         )
-        | st.sampled_from(sorted(postmap._KINDS))
+        | st.sampled_from(sorted(postfix_programs._KINDS))
         | st.text(max_size=5)
     )
 )
@@ -118,7 +119,7 @@ def test_duplicates_are_found_by_line(lines: list[tuple[str, str]]) -> None:
             if key in seen:
                 expected.append((number, f"duplicate key, as in line {seen[key]}"))
             seen.setdefault(key, number)
-    assert postmap._duplicates(content, alias=False) == expected
+    assert postfix_tables._duplicates(content, alias=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_duplicates_are_found_by_line(lines: list[tuple[str, str]]) -> None:
     ],
 )
 def test_duplicates_as_postfix_folds_and_quotes(content: bytes, alias: bool) -> None:
-    assert postmap._duplicates(content, alias) == [(2, "duplicate key, as in line 1")]
+    assert postfix_tables._duplicates(content, alias) == [(2, "duplicate key, as in line 1")]
 
 
 @given(st.lists(st.binary(max_size=8).filter(lambda line: b"\n" not in line)))
@@ -138,33 +139,33 @@ def test_unreadable_lines(lines: list[bytes]) -> None:
     def bad(line: bytes) -> bool:
         return b"\0" in line or line.decode("utf-8", "replace").encode() != line
 
-    found = {number for number, _ in postmap._unreadable(b"\n".join(lines))}
+    found = {number for number, _ in postfix_tables._unreadable(b"\n".join(lines))}
     assert found == {number for number, line in enumerate(lines, 1) if bad(line)}
 
 
 @pytest.mark.parametrize("kind", ["hash", "btree", "lmdb", "cdb"])
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_no_table(kind: str, data: bytes) -> None:
-    assert postmap._has_rows(kind, data) is None
+    assert postfix_tables._has_rows(kind, data) is None
 
 
 @pytest.mark.parametrize("table", ["", "hash", "hash:", ":/etc/postfix/t", "hash:/t\0", "/etc/postfix/t"])
 def test_a_table_without_type_or_path(table: str) -> None:
     with pytest.raises(CommandExecutionError, match='A table is named "type:path"'):
-        postmap.compiled(table)
+        postfix_tables.compiled(table)
 
 
 def test_a_relative_path() -> None:
     with pytest.raises(
         CommandExecutionError, match="The path of the table hash:sender_relay must be absolute"
     ):
-        postmap.build("hash:sender_relay")
+        postfix_tables.build("hash:sender_relay")
 
 
 @pytest.mark.parametrize("kind", ["dbm", "sdbm"])
 def test_types_that_are_not_handled(kind: str) -> None:
     with pytest.raises(CommandExecutionError, match="use one of hash, btree, lmdb, cdb, or texthash"):
-        postmap.build(f"{kind}:/etc/postfix/t")
+        postfix_tables.build(f"{kind}:/etc/postfix/t")
 
 
 @pytest.mark.parametrize(
@@ -179,17 +180,19 @@ def test_types_that_are_not_handled(kind: str) -> None:
     ],
 )
 def test_the_name_of_the_compiled_file(table: str, file: str | None) -> None:
-    assert postmap.compiled(table) == file
+    assert postfix_tables.compiled(table) == file
 
 
 def test_errors_are_ascii(tmp_path: object) -> None:
     with pytest.raises(CommandExecutionError) as caught:
-        postmap.build(f"hash:{tmp_path}/\u00e4")
+        postfix_tables.build(f"hash:{tmp_path}/\u00e4")
     assert str(caught.value).isascii()
 
 
-@pytest.mark.parametrize("call", [postmap.types, postmap.default_type, lambda: postmap.query("a", "hash:/t")])
+@pytest.mark.parametrize(
+    "call", [postfix_tables.types, postfix_tables.default_type, lambda: postfix_tables.query("a", "hash:/t")]
+)
 def test_without_postfix(monkeypatch: pytest.MonkeyPatch, call: object) -> None:
-    monkeypatch.setattr(postmap.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(postfix_programs.shutil, "which", lambda *_, **__: None)
     with pytest.raises(CommandExecutionError, match=r"was not found: install the package postfix$"):
         call()

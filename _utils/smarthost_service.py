@@ -11,78 +11,58 @@ from __future__ import annotations
 
 import os
 import smtplib
-import subprocess
 import time
 from collections.abc import Callable
 
 from salt.exceptions import CommandExecutionError
 
-CONFIG_DIR = "/usr/local/etc/postfix"
-QUEUE_DIR = "/rw/bind-dirs/var/spool/postfix"
-BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
+from smarthost_files import is_same, run, to_ascii
+from smarthost_places import Places
 
-_RUNNING_CONFIG_DIR = "/etc/postfix"
-_RUNNING_QUEUE_DIR = "/var/spool/postfix"
-# Where systemd keeps a transient unit as long as it is there, and what is masked until the next boot.
-_UPLINK_TIMER = "/run/systemd/transient/postfix-smarthost-uplink.timer"
-_MASK = "/run/systemd/system/postfix.service"
 # In seconds.
 _TIMEOUT = 20
 _BUSY_TIMEOUT = 5
 
 
-def active(config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR) -> bool:
+def active(places: Places) -> bool:
     """
     Tell whether Postfix runs, on this configuration and on the queue that lasts, and is told of an uplink.
 
-    config_dir : str
-        The directory that holds the configuration.
-    queue_dir : str
-        The directory of the queue that lasts.
+    places : Places
+        The paths of the system.
 
     Returns True if all of it holds. No program is run.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.active
     """
-    return uses(config_dir) and _same(_RUNNING_QUEUE_DIR, queue_dir) and os.path.exists(_UPLINK_TIMER)
+    return (
+        uses(places)
+        and is_same(places.running_queue_dir, places.queue_dir)
+        and os.path.exists(places.uplink_timer)
+    )
 
 
-def uses(config_dir: str = CONFIG_DIR) -> bool:
+def uses(places: Places) -> bool:
     """
     Tell whether Postfix runs on a configuration.
 
-    config_dir : str
-        The directory that holds the configuration.
+    places : Places
+        The paths of the system.
 
     Returns True if it does. No program is run.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.uses
     """
-    return _same(_RUNNING_CONFIG_DIR, config_dir) and running()
+    return is_same(places.running_config_dir, places.config_dir) and running(places)
 
 
-def running() -> bool:
+def running(places: Places) -> bool:
     """
     Tell whether Postfix runs, from the file in which master(8) keeps its process id.
 
+    places : Places
+        The paths of the system.
+
     Returns True if it does, on whatever configuration. No program is run.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.running
     """
     try:
-        with open(f"{_RUNNING_QUEUE_DIR}/pid/master.pid", encoding="ascii") as file:
+        with open(f"{places.running_queue_dir}/pid/master.pid", encoding="ascii") as file:
             pid = int(file.read())
         with open(f"/proc/{pid}/comm", encoding="ascii") as file:
             return file.read().strip() == "master"
@@ -90,78 +70,63 @@ def running() -> bool:
         return False
 
 
-def activate(script: str = BOOT_SCRIPT, applying: bool = False) -> None:
+def activate(places: Places, applying: bool = False) -> None:
     """
     Mount the configuration and the queue, and start Postfix: what the qube does at each boot.
 
-    script : str
-        The path of the boot script.
+    places : Places
+        The paths of the system.
     applying : bool
         Whether an apply is in the midst of a change: the script is then not to wait for its end.
 
     Raises CommandExecutionError with what the script said if Postfix does not run afterwards.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.activate
     """
-    process = _run(script, *(["apply"] if applying else []))
+    process = run(places.boot_script, *(["apply"] if applying else []))
     if process.returncode:
-        said = _ascii(process.stderr) or f"{script} failed with exit code {process.returncode}."
+        said = to_ascii(process.stderr) or f"{places.boot_script} failed with exit code {process.returncode}."
         raise CommandExecutionError(said)
-    _wait_until(running, "Postfix did not start")
+    _wait_until(lambda: running(places), "Postfix did not start")
 
 
-def start() -> None:
+def start(places: Places) -> None:
     """
     Start Postfix, and wait until it runs.
 
+    places : Places
+        The paths of the system.
+
     Raises CommandExecutionError if it does not run within 20 seconds.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.start
     """
     # systemd starts nothing that has failed some times in a row, with whatever configuration.
-    _run("systemctl", "reset-failed", "postfix")
+    run("systemctl", "reset-failed", "postfix")
     _systemctl("start")
-    _wait_until(running, "Postfix did not start")
+    _wait_until(lambda: running(places), "Postfix did not start")
 
 
-def reload() -> None:
+def reload(places: Places) -> None:
     """
     Let Postfix, which runs, read its configuration anew.
 
+    places : Places
+        The paths of the system.
+
     Raises CommandExecutionError if it refuses, or does not run afterwards.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.reload
     """
     _systemctl("reload")
-    _wait_until(running, "Postfix did not stay up")
+    _wait_until(lambda: running(places), "Postfix did not stay up")
 
 
-def stop() -> None:
+def stop(places: Places) -> None:
     """
     Stop Postfix, and wait until it is gone: Debian 12 has a unit in front of the one that runs.
 
+    places : Places
+        The paths of the system.
+
     Raises CommandExecutionError if it runs on for 20 seconds.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.stop
     """
     _systemctl("stop")
-    _wait_until(lambda: not running(), "Postfix did not stop")
+    _wait_until(lambda: not running(places), "Postfix did not stop")
 
 
 def takes_mail(user: str) -> None:
@@ -175,12 +140,6 @@ def takes_mail(user: str) -> None:
         The name of the local user.
 
     Raises CommandExecutionError with what Postfix says if it does not take the message.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.takes_mail user
     """
     try:
         with smtplib.SMTP("127.0.0.1", local_hostname="localhost", timeout=_TIMEOUT) as smtp:
@@ -190,49 +149,42 @@ def takes_mail(user: str) -> None:
         answers = [(0, str(problem).encode())]
     for code, text in answers:
         if code != 250:
-            said = _ascii(f"{code or ''} {text.decode('utf-8', 'replace')}")
+            said = to_ascii(f"{code or ''} {text.decode('utf-8', 'replace')}")
             raise CommandExecutionError(f"Postfix takes no mail with the configuration: {said}.")
 
 
-def deactivate(
-    config_dir: str = CONFIG_DIR, queue_dir: str = QUEUE_DIR, test: bool = False
-) -> dict[str, list[str]]:
+def deactivate(places: Places, test: bool = False) -> dict[str, list[str]]:
     """
     Stop what ``activate`` started, and take off what it mounted.
 
     The configuration goes first: without one, sendmail(1) takes no mail, which the queue of the template would lose.
 
-    config_dir : str
-        The directory that holds the configuration.
-    queue_dir : str
-        The directory of the queue that lasts.
+    places : Places
+        The paths of the system.
     test : bool
         Only tell what would be done.
 
     Returns a dictionary of ``stopped`` (units) and ``unmounted`` (directories), both empty when there is nothing.
 
     Raises CommandExecutionError when something does not stop.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-call --local smarthost_service.deactivate test=True
     """
-    mounted = ((_RUNNING_CONFIG_DIR, config_dir), (_RUNNING_QUEUE_DIR, queue_dir))
-    mounts = [path for path, source in mounted if _same(path, source)]
-    stopped = ["postfix"] if mounts and running() else []
-    timer = os.path.basename(_UPLINK_TIMER)
-    if os.path.exists(_UPLINK_TIMER):
+    mounted = (
+        (places.running_config_dir, places.config_dir),
+        (places.running_queue_dir, places.queue_dir),
+    )
+    mounts = [path for path, source in mounted if is_same(path, source)]
+    stopped = ["postfix"] if mounts and running(places) else []
+    timer = os.path.basename(places.uplink_timer)
+    if os.path.exists(places.uplink_timer):
         stopped.append(timer)
     if not test:
         if timer in stopped:
             _systemctl("stop", timer)
         if mounts:
             # Whether it runs or is about to.
-            stop()
-        if os.path.islink(_MASK):
-            _run("systemctl", "unmask", "--runtime", "postfix")
+            stop(places)
+        if os.path.islink(places.mask):
+            run("systemctl", "unmask", "--runtime", "postfix")
         for path, source in mounted:
             _unmount(path, source)
     return {"stopped": stopped, "unmounted": mounts}
@@ -240,25 +192,17 @@ def deactivate(
 
 def _unmount(path: str, source: str) -> None:
     """Take off all mounts of a directory; what was mounted by hand may lie below ours."""
-    while _same(path, source) and os.path.ismount(path):
+    while is_same(path, source) and os.path.ismount(path):
         deadline = time.monotonic() + _BUSY_TIMEOUT
-        while _run("umount", path).returncode and time.monotonic() < deadline:
+        while run("umount", path).returncode and time.monotonic() < deadline:
             time.sleep(0.1)
-        if _same(path, source) and os.path.ismount(path):
+        if is_same(path, source) and os.path.ismount(path):
             # A program still hands mail in: what it writes comes to the queue that lasts.
-            process = _run("umount", "--lazy", path)
+            process = run("umount", "--lazy", path)
             if process.returncode:
                 raise CommandExecutionError(
-                    f"{path} cannot be unmounted: {_ascii(process.stderr).rstrip('.')}."
+                    f"{path} cannot be unmounted: {to_ascii(process.stderr).rstrip('.')}."
                 )
-
-
-def _same(path: str, other: str) -> bool:
-    """Tell whether two directories are one, as they are when one is mounted over the other."""
-    try:
-        return os.path.samefile(path, other)
-    except OSError:
-        return False
 
 
 def _wait_until(condition: Callable[[], bool], otherwise: str) -> None:
@@ -272,17 +216,7 @@ def _wait_until(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def _systemctl(action: str, unit: str = "postfix") -> None:
-    if _run("systemctl", action, unit).returncode:
+    if run("systemctl", action, unit).returncode:
         raise CommandExecutionError(
             f"systemctl {action} {unit} failed: journalctl -u {unit} in the qube says why."
         )
-
-
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-    )
-
-
-def _ascii(text: str) -> str:
-    return text.strip().encode("ascii", "replace").decode("ascii")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""smarthost_config: each promise as it stands in the planned files, and that no text of a pillar adds to them."""
+"""smarthost_plan: each promise as it stands in the planned files, and that no text of a pillar adds to them."""
 
 import base64
 import functools
@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from _modules import smarthost_config
-from _modules.smarthost_accounts import normalise, problems
+import smarthost_places
+import smarthost_plan
+import smarthost_sorting
+from smarthost_pillar import normalise, problems
 from tests.malformed import ALICE, BOB, FINGERPRINT
 from tests.postfix_syntax import logical_lines, parameters, rows
 from tests.records import FACTS, fuzz, mutated, randoms, record, records
@@ -34,7 +36,7 @@ FIXED = (
 
 def plan(record: dict[str, Any] | None = None, tables: str = "tables-a", **facts: Any) -> dict[str, Any]:  # noqa: ANN401
     record = {"accounts": [ALICE, BOB]} | (record or {})
-    return smarthost_config.plan(normalise(record), tables, FACTS | facts)
+    return smarthost_plan.plan(normalise(record), tables, FACTS | facts)
 
 
 def main_cf(record: dict[str, Any] | None = None, **facts: Any) -> dict[str, str]:  # noqa: ANN401
@@ -318,8 +320,8 @@ def test_a_list_is_known_by_its_whole_identifier(header: str, folder: str | None
 def test_folders_that_procmail_needs() -> None:
     record = {"lists": [*LISTS, {"list_id": "c", "folder": "x/y/z"}, {"list_id": "d", "folder": "list/d"}]}
     regular = normalise({"accounts": [ALICE]} | record)
-    assert smarthost_config.maildirs(regular) == [".maildir", ".maildir/list", ".maildir/x", ".maildir/x/y"]
-    assert smarthost_config.maildirs(normalise({"accounts": [ALICE]})) == [".maildir"]
+    assert smarthost_sorting.maildirs(regular) == [".maildir", ".maildir/list", ".maildir/x", ".maildir/x/y"]
+    assert smarthost_sorting.maildirs(normalise({"accounts": [ALICE]})) == [".maildir"]
 
 
 # -- the queue ------------------------------------------------------------------------------------------------
@@ -358,7 +360,7 @@ def test_the_type_of_tables(table_type: str, written: str) -> None:
 
 
 def test_every_table_that_is_named_is_planned() -> None:
-    for tables in smarthost_config.TABLES:
+    for tables in smarthost_places.TABLES:
         files = plan({"lists": LISTS}, tables=tables)
         content = files["main.cf"].content
         named = set(re.findall(r"(?:\$\{config_directory\}|/etc/postfix)/(\S+?)[,\n]", content))
@@ -405,17 +407,17 @@ def usual(user: str = "user") -> dict[str, Any]:
 
 def only_what_was_meant(record: dict[str, Any]) -> None:
     regular = normalise(record)
-    files = smarthost_config.plan(regular, "tables-b", FACTS)
+    files = smarthost_plan.plan(regular, "tables-b", FACTS)
     meant = expected_rows(record)
     for name, wanted in meant.items():
         found = rows(files[f"tables-b/{name}"].content)
         assert found == list(wanted.items()), name
-        assert smarthost_config.rows(files[f"tables-b/{name}"].content) == wanted, name
+        assert smarthost_plan.rows(files[f"tables-b/{name}"].content) == wanted, name
 
     # Of all texts of the pillar, main.cf holds user, table_type and settings.
     plain = {"accounts": [ALICE], "lists": LISTS if record["lists"] else []}
     plain |= {key: record[key] for key in ("table_type", "user")}
-    expected = dict(parameters(smarthost_config.plan(normalise(plain), "tables-b", FACTS)["main.cf"].content))
+    expected = dict(parameters(smarthost_plan.plan(normalise(plain), "tables-b", FACTS)["main.cf"].content))
     expected |= regular["settings"]
     found = parameters(files["main.cf"].content)
     assert sorted(found) == sorted(expected.items())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""smarthost_accounts: what is wrong with a pillar, in sentences, and the regular shape of a good one."""
+"""smarthost_pillar: what is wrong with a pillar, in sentences, and the regular shape of a good one."""
 
 import base64
 import copy
@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from _modules import smarthost_accounts, smarthost_config
-from _modules.smarthost_accounts import normalise, problems, refused
+import smarthost_pillar
+import smarthost_plan
+import smarthost_settings
+from smarthost_pillar import normalise, problems
+from smarthost_settings import refused
 from tests.malformed import ALICE, BOB, FINGERPRINT, MALFORMED, SECRET
 from tests.records import FACTS, anything, fuzz, hostile, password, randoms, record, records, username
 
@@ -159,8 +162,8 @@ def test_a_good_pillar_has_no_problems(record: dict[str, Any]) -> None:
 
 
 KEYS = sorted(
-    {*smarthost_accounts._RECORD_KEYS, *smarthost_accounts._ACCOUNT_KEYS}
-    | {*smarthost_accounts._TLS_KEYS, *smarthost_accounts._LIST_KEYS, "relayhost", "message_size_limit"}
+    {*smarthost_pillar._RECORD_KEYS, *smarthost_pillar._ACCOUNT_KEYS}
+    | {*smarthost_pillar._TLS_KEYS, *smarthost_pillar._LIST_KEYS, "relayhost", "message_size_limit"}
 )
 # A secret where it belongs and where it does not.
 TEXTS = [
@@ -187,7 +190,7 @@ def test_whatever_a_pillar_holds_the_answer_is_sentences(random: Random) -> None
     assert are_sentences(problems(anything(random, TEXTS, keys)))
     accounts = [{key: anything(random, TEXTS, keys) for key in random.sample(KEYS, 4)} for _ in range(2)]
     assert are_sentences(problems({"accounts": accounts}))
-    record = {key: anything(random, TEXTS, keys) for key in smarthost_accounts._RECORD_KEYS}
+    record = {key: anything(random, TEXTS, keys) for key in smarthost_pillar._RECORD_KEYS}
     assert are_sentences(problems(record))
 
 
@@ -200,9 +203,7 @@ def test_one_wrong_value_in_a_good_pillar(random: Random) -> None:
     account.pop("password_base64", None)
     account["password"] = SECRET
     place = random.choice([account, made])
-    key = random.choice(
-        smarthost_accounts._ACCOUNT_KEYS if place is account else smarthost_accounts._RECORD_KEYS
-    )
+    key = random.choice(smarthost_pillar._ACCOUNT_KEYS if place is account else smarthost_pillar._RECORD_KEYS)
     place[key] = anything(random, TEXTS, KEYS)
     assert are_sentences(problems(made))
 
@@ -227,7 +228,7 @@ TUNED_BY_THE_PLAN = {
 
 def planned_parameters() -> set[str]:
     record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}]}
-    main_cf = smarthost_config.plan(normalise(record), "tables-a", FACTS)["main.cf"].content
+    main_cf = smarthost_plan.plan(normalise(record), "tables-a", FACTS)["main.cf"].content
     return {line.partition(" =")[0] for line in main_cf.split("\n") if " =" in line and line[0] != "#"}
 
 
@@ -359,7 +360,7 @@ def test_a_value_of_its_parameter_s_type(name: str, good: list, bad: list) -> No
         return problems({"accounts": [ALICE], "settings": {name: value}})
 
     assert [sentences(value) for value in good] == [[]] * len(good)
-    must_be = [f"settings: {name} must be {smarthost_accounts.TUNABLE[name][0]}."]
+    must_be = [f"settings: {name} must be {smarthost_settings.TUNABLE[name][0]}."]
     assert [sentences(value) for value in bad] == [must_be] * len(bad)
 
 

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Bring the configuration of Postfix onto an app qube, as one transaction.
+
+``/usr/local/etc/postfix``, which lasts, is mounted over ``/etc/postfix`` at each boot. Its ``main.cf`` names one of
+two directories of lookup tables. A change is built and checked in a staging directory, its tables go into the
+directory that is not in use, and the rename of ``main.cf`` makes it live, so that Postfix never sees a mixture,
+whatever is killed and when.
+
+Sources: postfix(1), postconf(1) and master(8) of Postfix 3.7 to 3.11; rename(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+import smarthost_disk
+import smarthost_pillar
+import smarthost_plan
+import smarthost_requirements
+import smarthost_service
+import smarthost_sorting
+import smarthost_staging
+import smarthost_take_over
+from smarthost_files import locked, make_public, read_if_there, remove, run, sync, to_ascii, which
+from smarthost_places import STAGING, TABLES, TOP_FILES, Places
+from smarthost_plan import File, rows
+
+# Parameters that a reload does not bring into effect (postconf(5)).
+_NEED_RESTART = ("inet_interfaces", "inet_protocols")
+# How long to wait for another apply, in seconds.
+LOCK_TIMEOUT = 60
+
+
+def configure(
+    pillar: Any,  # noqa: ANN401 - a pillar may hold anything
+    facts: dict[str, str],
+    places: Places,
+    template: str = "",
+    prepares: bool = False,
+    test: bool = False,
+) -> dict[str, Any]:
+    """
+    Make the configuration of Postfix the one that the pillar of this qube asks for.
+
+    pillar : Any
+        The value of the pillar key ``postfix_smarthost``.
+    facts : dict
+        ``ca_file``, ``procmail`` and ``submit_policy`` of ``smarthost_plan.Facts``.
+    places : Places
+        The paths of the system.
+    template : str
+        The name of the template of this qube, "" if it has none.
+    prepares : bool
+        Whether this machine is its own template, as a standalone qube is: with ``test``, what the template side
+        would bring may then still be missing.
+    test : bool
+        Only tell what would change.
+
+    Returns a dictionary of ``changes`` (names, never values; empty when nothing changed) and ``notes``, sentences.
+
+    Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
+    """
+    _raise(smarthost_pillar.problems(pillar))
+    record = smarthost_pillar.normalise(pillar)
+    user = smarthost_requirements.user(record["user"])
+    if not (test and prepares):
+        _raise(smarthost_requirements.missing(record, facts, places, template))
+    known = {
+        "hostname": socket.gethostname(),
+        "uid": user.pw_uid,
+        "gid": user.pw_gid,
+        "home": user.pw_dir,
+        **facts,
+    }
+    maildirs = smarthost_sorting.maildirs(record)
+    config_dir = places.config_dir
+    with told_in_a_sentence(), contextlib.nullcontext() if test else lock(places):
+        old = smarthost_disk.tables_in_use(config_dir)
+        new = TABLES[old == TABLES[0]] if old else smarthost_disk.unused_tables(config_dir)
+        plan = smarthost_plan.plan(record, new, known)
+        changes = smarthost_disk.differences(
+            places, old, smarthost_plan.plan(record, old, known) if old else plan
+        )
+        replace = "files" in changes
+        notes = smarthost_take_over.not_carried_over(places, plan, record, user.pw_dir)
+        missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
+        if missing:
+            changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}
+        if changes and not test:
+            with _directories(missing, user):
+                if replace:
+                    _Change(places, old, new, plan, record["user"], template).make()
+    return {"changes": changes, "notes": notes}
+
+
+def lock(places: Places) -> contextlib.AbstractContextManager[None]:
+    """Keep a second apply out, and a boot script."""
+    return locked(
+        os.path.dirname(places.config_dir),
+        LOCK_TIMEOUT,
+        "Another apply is changing the mail configuration of this qube: wait for it and apply again.",
+    )
+
+
+@contextlib.contextmanager
+def told_in_a_sentence(done: str = "written, so the old one stays in use") -> Iterator[None]:
+    """Turn a full disk and the like into a sentence; what was done by then is undone where it happened."""
+    try:
+        yield
+    except OSError as problem:
+        where = f" ({problem.filename})" if isinstance(problem.filename, str) else ""
+        raise CommandExecutionError(
+            f"The configuration cannot be {done}: {problem.strerror}{to_ascii(where)}."
+        ) from None
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise CommandExecutionError("\n".join(problems))
+
+
+@contextlib.contextmanager
+def _directories(names: list[str], user: pwd.struct_passwd) -> Iterator[None]:
+    """Make directories below the home of the user, and take them away again if what follows fails."""
+    made = []
+    home = os.open(user.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in names:
+            # As the user, whose links must not lead root elsewhere.
+            os.setegid(user.pw_gid)
+            os.seteuid(user.pw_uid)
+            try:
+                os.mkdir(name, 0o700, dir_fd=home)
+            finally:
+                os.seteuid(0)
+                os.setegid(0)
+            made.append(name)
+        yield
+    except BaseException:
+        for name in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=home)
+        raise
+    finally:
+        os.close(home)
+
+
+class _Change:
+    """The change from one configuration to another."""
+
+    def __init__(
+        self, places: Places, old: str | None, new: str, files: dict[str, File], user: str, template: str
+    ) -> None:
+        self._places = places
+        self._config_dir = places.config_dir
+        self._staging = os.path.join(places.config_dir, STAGING)
+        self._old = old
+        self._new = new
+        self._files = files
+        self._user = user
+        self._template = template
+
+    def make(self) -> None:
+        """Build the plan in a staging directory, check it there, and make it live."""
+        os.makedirs(self._config_dir, exist_ok=True)
+        remove(self._config_dir, STAGING)
+        try:
+            with self._old_one_named():
+                smarthost_staging.build(self._places, self._staging, self._files)
+                smarthost_staging.preflight(self._places, self._staging, self._files, self._template)
+            remove(self._config_dir, self._new)
+            self._make_live()
+        finally:
+            remove(self._config_dir, STAGING)
+            if not os.listdir(self._config_dir):
+                os.rmdir(self._config_dir)
+        remove(self._config_dir, *smarthost_disk.leftovers(self._config_dir, self._new))
+        make_public(self._config_dir)
+
+    @contextlib.contextmanager
+    def _old_one_named(self) -> Iterator[None]:
+        """Let each refusal say what is in use now."""
+        try:
+            yield
+        except CommandExecutionError as problem:
+            kept = " The old configuration stays in use."
+            if "stays in use" in str(problem) or not self._has("main.cf"):
+                kept = ""
+            raise CommandExecutionError(f"{problem}{kept}") from None
+
+    def _has(self, name: str) -> bool:
+        return os.path.lexists(os.path.join(self._config_dir, name))
+
+    def _make_live(self) -> None:
+        """Put what is staged in place; if Postfix does not run with it, put the old configuration back."""
+        service = _Service(self._places, self._old, self._needs_restart())
+        # The old files stay here until Postfix runs on the new ones.
+        kept = {name: os.path.join(self._staging, f"{name}.old") for name in TOP_FILES}
+        for name, copy in kept.items():
+            if self._has(name):
+                shutil.copy2(os.path.join(self._config_dir, name), copy, follow_symlinks=False)
+        kept_by_hand = smarthost_take_over.kept(self._config_dir, self._files)
+        try:
+            smarthost_take_over.keep(self._config_dir, kept_by_hand)
+            service.before()
+            self._switch()
+            service.after(self._user)
+        except BaseException as failure:
+            for name, copy in kept.items():
+                if os.path.lexists(copy):
+                    os.replace(copy, os.path.join(self._config_dir, name))
+                else:
+                    remove(self._config_dir, name)
+            remove(self._config_dir, *kept_by_hand.values())
+            back = service.resume()
+            remove(self._config_dir, self._new)
+            if isinstance(failure, CommandExecutionError):
+                raise CommandExecutionError(f"{failure}{back}") from None
+            raise
+
+    def _needs_restart(self) -> bool:
+        """
+        Tell whether Postfix has to be down while the configuration is switched.
+
+        Until a reload is through, a message already routed could meet the new password table: when a sender moves to
+        another relay, the old relay must not be offered the new password.
+        """
+        if self._old is None:
+            # Where it was made by hand, nothing is known of it.
+            return True
+        planned = {os.path.basename(path): file.content for path, file in self._files.items()}
+        before = read_if_there(os.path.join(self._config_dir, "main.cf")).split("\n")
+        if {line for line in before if line.startswith(_NEED_RESTART)} - {*planned["main.cf"].split("\n")}:
+            return True
+        ways = rows(read_if_there(os.path.join(self._config_dir, self._old, "sender_relay")))
+        new_ways = rows(planned["sender_relay"])
+        return any(new_ways.get(sender, way) != way for sender, way in ways.items())
+
+    def _switch(self) -> None:
+        """Rename what is staged into place; main.cf, which names the tables, last: with it everything changes."""
+        sync(os.path.join(self._staging, self._new))
+        for name in (self._new, *TOP_FILES):
+            path = os.path.join(self._config_dir, name)
+            os.replace(os.path.join(self._staging, name), path)
+            if which("restorecon") and os.path.exists("/sys/fs/selinux/enforce"):
+                # The labels follow the path under /rw, of which /usr/local is a mount.
+                run("restorecon", "-RF", path.replace("/usr/local/", "/rw/usrlocal/", 1))
+            sync(self._config_dir)
+
+
+class _Service:
+    """Postfix, while its configuration is switched."""
+
+    def __init__(self, places: Places, old: str | None, restart: bool) -> None:
+        self._places = places
+        self._runs = smarthost_service.uses(places)
+        self._restart = restart
+        # One that somebody has stopped is tried all the same, as the next boot would: else it was too late to go back.
+        self._tried = not self._runs and old is not None and os.access(places.boot_script, os.X_OK)
+        self._is_new = not os.path.lexists(os.path.join(places.config_dir, "main.cf"))
+
+    def before(self) -> None:
+        """Let it be down while the files are switched, where that matters."""
+        if self._runs and self._restart:
+            smarthost_service.stop(self._places)
+
+    def after(self, user: str) -> None:
+        """Let it run on the new files; raise CommandExecutionError if it does not."""
+        if self._runs:
+            if self._restart:
+                smarthost_service.start(self._places)
+            else:
+                smarthost_service.reload(self._places)
+            smarthost_service.takes_mail(user)
+        elif self._tried:
+            smarthost_service.activate(self._places, applying=True)
+            smarthost_service.takes_mail(user)
+            # The state that follows starts it, and says so.
+            smarthost_service.stop(self._places)
+
+    def resume(self) -> str:
+        """Let it run on the old files, which are back; return what has become of them, in a sentence."""
+        if self._is_new:
+            return ""
+        try:
+            if self._tried:
+                smarthost_service.activate(self._places, applying=True)
+            elif self._runs:
+                self._resume()
+        except CommandExecutionError as problem:
+            return f" The old configuration is back, but {problem}"
+        return " The old configuration is back in use."
+
+    def _resume(self) -> None:
+        running = smarthost_service.running(self._places)
+        if running and not self._restart:
+            # It is not stopped: it may not come up again.
+            smarthost_service.reload(self._places)
+            return
+        if running:
+            smarthost_service.stop(self._places)
+        smarthost_service.start(self._places)

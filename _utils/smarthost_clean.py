@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take the configuration of Postfix off an app qube: what ``smarthost_apply`` and ``smarthost_service`` brought."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+import smarthost_service
+from smarthost_apply import lock, told_in_a_sentence
+from smarthost_disk import ours
+from smarthost_files import count_files, remove, to_ascii
+from smarthost_places import MESSAGES, Places
+
+
+def clean(places: Places, test: bool = False) -> dict[str, Any]:
+    """
+    Take the configuration off; the queue stays while it has messages.
+
+    The boot script goes first, so that a qube that is killed half-way does not start Postfix again.
+
+    places : Places
+        The paths of the system.
+    test : bool
+        Only tell what would change.
+
+    Returns a dictionary of ``changes`` (what is ``stopped``, ``unmounted`` and ``removed``; empty when there is
+    nothing) and ``notes``: sentences on what is left and how to get at it.
+
+    Raises CommandExecutionError when something cannot be removed.
+    """
+    with told_in_a_sentence("taken back"), contextlib.nullcontext() if test else lock(places):
+        removed = [places.boot_script] if os.path.lexists(places.boot_script) else []
+        if not test:
+            remove("/", *removed)
+        changes = smarthost_service.deactivate(places, test)
+        others, paths, count = _left_to_remove(places)
+        if not test:
+            remove("/", *paths)
+    notes = []
+    if count:
+        notes.append(
+            f"{count} message{'s' if count > 1 else ''} not sent yet stay in {places.queue_dir}. To send them, apply"
+            " postfix_smarthost again; to give them up, remove that directory."
+        )
+    if others:
+        notes.append(
+            f"Files that the formula does not use stay in {places.config_dir}: {to_ascii(', '.join(others))}."
+        )
+    changes["removed"] = removed + paths
+    return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}
+
+
+def _left_to_remove(places: Places) -> tuple[list[str], list[str], int]:
+    """Return the names of others' files, the paths that may go, and the number of messages that keep the queue."""
+    config_dir, queue_dir = places.config_dir, places.queue_dir
+    there = sorted(os.listdir(config_dir)) if os.path.isdir(config_dir) else []
+    known = ours(config_dir)
+    others = [name for name in there if name not in known]
+    paths = [os.path.join(config_dir, name) for name in there if name in known]
+    if os.path.isdir(config_dir) and not others:
+        paths.append(config_dir)
+    count = sum(count_files(os.path.join(queue_dir, name)) for name in MESSAGES)
+    if os.path.isdir(queue_dir) and not count:
+        paths.append(queue_dir)
+    return others, paths, count

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is on the disk: how it differs from a plan, and what is left over.
+
+Nothing is changed here, and no program is run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import postfix_tables
+import smarthost_by_hand
+from smarthost_files import is_public, read, read_if_there
+from smarthost_places import CARRIED, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
+from smarthost_plan import File, rows
+
+
+def differences(
+    places: Places, tables: str | None, files: dict[str, File]
+) -> dict[str, dict[str, list[str]]]:
+    """
+    Tell how the configuration on the disk differs from a plan.
+
+    places : Places
+        The paths of the system.
+    tables : str or None
+        The directory of tables in use.
+    files : dict
+        The planned files, of those tables.
+
+    Returns names, never values: ``accounts`` and ``files`` that would be ``added``, ``removed`` or ``changed``; only
+    what there is of these.
+    """
+    config_dir = places.config_dir
+    found = _sources(config_dir, tables)
+    by_what = {
+        "accounts": _account_differences(config_dir, tables, files),
+        "files": {
+            "added": [path for path in files if path not in found],
+            "removed": sorted(found - {*files}) + leftovers(config_dir, tables),
+            "changed": [
+                path
+                for path, file in files.items()
+                if path in found and not _is_as_planned(places, path, file)
+            ]
+            + [path for path in (config_dir, os.path.join(config_dir, tables or "")) if _is_private(path)],
+        },
+    }
+    return {
+        what: {how: [os.path.basename(name) for name in names] for how, names in by_how.items() if names}
+        for what, by_how in by_what.items()
+        if any(by_how.values())
+    }
+
+
+def tables_in_use(config_dir: str) -> str | None:
+    """Return the directory of tables that main.cf names, None when this formula did not write it."""
+    value = _parameters(os.path.join(config_dir, "main.cf")).get("smtp_tls_policy_maps", "")
+    name = os.path.basename(os.path.dirname(value))
+    return name if name in TABLES else None
+
+
+def unused_tables(config_dir: str) -> str:
+    """Return a directory of tables that is not there: without its main.cf, Postfix may still run on the other one."""
+    return next((name for name in TABLES if not os.path.lexists(os.path.join(config_dir, name))), TABLES[0])
+
+
+def table_type(config_dir: str) -> str:
+    """Return the type of table that a main.cf names, auto for that of the installed Postfix."""
+    value = _parameters(os.path.join(config_dir, "main.cf")).get("smtp_tls_policy_maps", "")
+    kind = value.partition(":")[0]
+    return "auto" if kind.startswith("$") else kind
+
+
+def leftovers(config_dir: str, tables: str | None) -> list[str]:
+    """Return what an interrupted apply or the hand-made set-up has left, none of which Postfix needs."""
+    left = [name for name in (*TABLES, STAGING) if name != tables]
+    left += [name + suffix for name in smarthost_by_hand.FILES for suffix in ("", *SUFFIXES)]
+    return [name for name in left if os.path.lexists(os.path.join(config_dir, name))]
+
+
+def ours(config_dir: str) -> set[str]:
+    """Return the names of all that the formula, or the recipe before it, may have put into the configuration."""
+    return {*TOP_FILES, *TABLES, *CARRIED, STAGING, *leftovers(config_dir, None)}
+
+
+def _sources(config_dir: str, tables: str | None) -> set[str]:
+    """Return the paths of the files there are, without the tables that were compiled from one of them."""
+    found = {name for name in TOP_FILES if os.path.lexists(os.path.join(config_dir, name))}
+    if tables is not None and os.path.isdir(os.path.join(config_dir, tables)):
+        names = set(os.listdir(os.path.join(config_dir, tables)))
+        compiled = {
+            name for name in names for suffix in SUFFIXES if name.removesuffix(suffix) in names - {name}
+        }
+        found |= {f"{tables}/{name}" for name in names - compiled}
+    return found
+
+
+def _is_private(directory: str) -> bool:
+    """Tell whether a directory is there and not as it has to be, so that the user's programs read main.cf."""
+    return os.path.isdir(directory) and not is_public(directory)
+
+
+def _is_as_planned(places: Places, name: str, file: File) -> bool:
+    path = os.path.join(places.config_dir, name)
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid or status.st_gid:
+            return False
+        if stat.S_IMODE(status.st_mode) != file.mode or read(path) != file.content:
+            return False
+    except OSError:
+        return False
+    return not file.table or _is_compiled(places, path)
+
+
+def _is_compiled(places: Places, path: str) -> bool:
+    """Tell whether a table is compiled, into one type only, or is one that Postfix reads as it is."""
+    built = [suffix for suffix in SUFFIXES if os.path.lexists(path + suffix)]
+    kind = table_type(places.config_dir)
+    if kind == "texthash":
+        return not built
+    if len(built) != 1 or kind not in ("auto", SUFFIXES[built[0]]):
+        return False
+    # Without asking a program for the type that Postfix takes: the template compiled the aliases into it.
+    if kind == "auto" and not os.path.lexists(places.aliases + built[0]):
+        return False
+    return not postfix_tables.stale(f"{SUFFIXES[built[0]]}:{path}")
+
+
+def _parameters(main_cf: str) -> dict[str, str]:
+    """Return the parameters of a main.cf that the plan wrote: one to a line."""
+    pairs = (
+        line.partition("=")
+        for line in read_if_there(main_cf).split("\n")
+        if "=" in line and not line.startswith("#")
+    )
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _account_differences(config_dir: str, tables: str | None, files: dict[str, File]) -> dict[str, list[str]]:
+    """Compare the senders of the running configuration with those of the plan: how each is sent and logs in."""
+
+    def senders(text: str) -> dict[str, str]:
+        return {key: value for key, value in rows(text).items() if key != "<>"}
+
+    planned = {os.path.basename(path): file.content for path, file in files.items()}
+    old: dict[str, dict[str, str]] = {}
+    new: dict[str, dict[str, str]] = {}
+    for name in ("sender_relay", "saslpass"):
+        new[name] = senders(planned[name])
+        old[name] = senders(read_if_there(os.path.join(config_dir, tables, name))) if tables else {}
+    before, after = old["sender_relay"], new["sender_relay"]
+    return {
+        "added": sorted({*after} - {*before}),
+        "removed": sorted({*before} - {*after}),
+        "changed": sorted(
+            sender
+            for sender in {*before} & {*after}
+            if any(old[name].get(sender) != new[name].get(sender) for name in old)
+        ),
+    }

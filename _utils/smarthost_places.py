@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where everything is: each path stands here once.
+
+Sources: docs.qubes-os.org on what lasts in an app qube; postfix(1), QSHAPE_README; systemd.unit(5).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+# The lookup tables are in one of two directories below the configuration; main.cf names the one in use.
+TABLES = ("tables-a", "tables-b")
+STAGING = "staging"
+# In the order in which they are renamed into place: main.cf, which names the tables, last.
+TOP_FILES = ("submit-policy", "master.cf", "main.cf")
+# The suffixes of compiled tables, and their types (src/util/dict_*.h of Postfix).
+SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
+# What the boot script copies from the template (carry_over).
+CARRIED = ("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files.d", "sasl")
+# Directories of the queue that hold messages.
+MESSAGES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved")
+# What is kept of a configuration made by hand.
+BY_HAND = ".by-hand"
+
+
+class Places(NamedTuple):
+    """
+    The paths of one system.
+
+    root
+        The directory that its root file system is in; tests have one of their own.
+    """
+
+    root: str = "/"
+
+    def _at(self, path: str) -> str:
+        return os.path.join(self.root, path)
+
+    @property
+    def config_dir(self) -> str:
+        """The configuration, which lasts."""
+        return self._at("usr/local/etc/postfix")
+
+    @property
+    def running_config_dir(self) -> str:
+        """Where Postfix looks for it: the boot script mounts it there."""
+        return self._at("etc/postfix")
+
+    @property
+    def queue_dir(self) -> str:
+        """The queue, which lasts."""
+        return self._at("rw/bind-dirs/var/spool/postfix")
+
+    @property
+    def running_queue_dir(self) -> str:
+        """Where Postfix looks for it."""
+        return self._at("var/spool/postfix")
+
+    @property
+    def boot_script(self) -> str:
+        """What starts Postfix at boot."""
+        return self._at("rw/config/rc.local.d/50-postfix-smarthost.rc")
+
+    @property
+    def rc_local(self) -> str:
+        """The user's own boot script."""
+        return self._at("rw/config/rc.local")
+
+    @property
+    def aliases(self) -> str:
+        """The aliases of local users, which the template compiles."""
+        return self._at("etc/aliases")
+
+    @property
+    def sasl_plugins(self) -> tuple[str, ...]:
+        """Patterns of the SASL mechanism PLAIN."""
+        directories = ("usr/lib/*/sasl2", "usr/lib64/sasl2", "usr/lib/sasl2")
+        return tuple(self._at(f"{directory}/libplain.so*") for directory in directories)
+
+    @property
+    def uplink_timer(self) -> str:
+        """Where systemd keeps the transient timer of the boot script as long as it is there."""
+        return self._at("run/systemd/transient/postfix-smarthost-uplink.timer")
+
+    @property
+    def mask(self) -> str:
+        """What keeps Postfix from starting until the next boot."""
+        return self._at("run/systemd/system/postfix.service")
+
+    @property
+    def custom_persist(self) -> str:
+        """Whether the qube has the Qubes service custom-persist."""
+        return self._at("run/qubes-service/custom-persist")
