@@ -30,12 +30,11 @@ import smarthost_service
 import smarthost_sorting
 import smarthost_staging
 import smarthost_take_over
-from smarthost_files import locked, make_public, read_if_there, remove, run, sync, to_ascii, which
+from smarthost_files import locked, make_public, remove, run, sync, to_ascii, which
+from smarthost_manifest import Switch
 from smarthost_places import STAGING, TABLES, TOP_FILES, Places
-from smarthost_plan import File, rows
+from smarthost_plan import Plan
 
-# Parameters that a reload does not bring into effect (postconf(5)).
-_NEED_RESTART = ("inet_interfaces", "inet_protocols")
 # How long to wait for another apply, in seconds.
 LOCK_TIMEOUT = 60
 
@@ -158,14 +157,15 @@ class _Change:
     """The change from one configuration to another."""
 
     def __init__(
-        self, places: Places, old: str | None, new: str, files: dict[str, File], user: str, template: str
+        self, places: Places, old: str | None, new: str, plan: Plan, user: str, template: str
     ) -> None:
         self._places = places
         self._config_dir = places.config_dir
         self._staging = os.path.join(places.config_dir, STAGING)
         self._old = old
+        self._known = smarthost_disk.manifest(places.config_dir, old)
         self._new = new
-        self._files = files
+        self._plan = plan
         self._user = user
         self._template = template
 
@@ -175,8 +175,8 @@ class _Change:
         remove(self._config_dir, STAGING)
         try:
             with self._old_one_named():
-                smarthost_staging.build(self._places, self._staging, self._files)
-                smarthost_staging.preflight(self._places, self._staging, self._files, self._template)
+                smarthost_staging.build(self._places, self._staging, self._plan)
+                smarthost_staging.preflight(self._places, self._staging, self._plan, self._template)
             remove(self._config_dir, self._new)
             self._make_live()
         finally:
@@ -202,13 +202,13 @@ class _Change:
 
     def _make_live(self) -> None:
         """Put what is staged in place; if Postfix does not run with it, put the old configuration back."""
-        service = _Service(self._places, self._old, self._needs_restart())
+        service = _Service(self._places, self._old, self._plan.manifest.switch(self._known))
         # The old files stay here until Postfix runs on the new ones.
         kept = {name: os.path.join(self._staging, f"{name}.old") for name in TOP_FILES}
         for name, copy in kept.items():
             if self._has(name):
                 shutil.copy2(os.path.join(self._config_dir, name), copy, follow_symlinks=False)
-        kept_by_hand = smarthost_take_over.kept(self._config_dir, self._files)
+        kept_by_hand = smarthost_take_over.kept(self._config_dir, self._plan)
         try:
             smarthost_take_over.keep(self._config_dir, kept_by_hand)
             service.before()
@@ -227,24 +227,6 @@ class _Change:
                 raise CommandExecutionError(f"{failure}{back}") from None
             raise
 
-    def _needs_restart(self) -> bool:
-        """
-        Tell whether Postfix has to be down while the configuration is switched.
-
-        Until a reload is through, a message already routed could meet the new password table: when a sender moves to
-        another relay, the old relay must not be offered the new password.
-        """
-        if self._old is None:
-            # Where it was made by hand, nothing is known of it.
-            return True
-        planned = {os.path.basename(path): file.content for path, file in self._files.items()}
-        before = read_if_there(os.path.join(self._config_dir, "main.cf")).split("\n")
-        if {line for line in before if line.startswith(_NEED_RESTART)} - {*planned["main.cf"].split("\n")}:
-            return True
-        ways = rows(read_if_there(os.path.join(self._config_dir, self._old, "sender_relay")))
-        new_ways = rows(planned["sender_relay"])
-        return any(new_ways.get(sender, way) != way for sender, way in ways.items())
-
     def _switch(self) -> None:
         """Rename what is staged into place; main.cf, which names the tables, last: with it everything changes."""
         sync(os.path.join(self._staging, self._new))
@@ -260,10 +242,10 @@ class _Change:
 class _Service:
     """Postfix, while its configuration is switched."""
 
-    def __init__(self, places: Places, old: str | None, restart: bool) -> None:
+    def __init__(self, places: Places, old: str | None, switch: Switch) -> None:
         self._places = places
         self._runs = smarthost_service.uses(places)
-        self._restart = restart
+        self._restart = switch is Switch.RESTART
         # One that somebody has stopped is tried all the same, as the next boot would: else it was too late to go back.
         self._tried = not self._runs and old is not None and os.access(places.boot_script, os.X_OK)
         self._is_new = not os.path.lexists(os.path.join(places.config_dir, "main.cf"))

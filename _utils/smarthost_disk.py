@@ -8,18 +8,18 @@ Nothing is changed here, and no program is run.
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 import postfix_tables
 import smarthost_by_hand
 from smarthost_files import is_public, read, read_if_there
+from smarthost_manifest import NAME, Manifest, parse
 from smarthost_places import CARRIED, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
-from smarthost_plan import File, rows
+from smarthost_plan import TABLES_PARAMETER, File, Plan
 
 
-def differences(
-    places: Places, tables: str | None, files: dict[str, File]
-) -> dict[str, dict[str, list[str]]]:
+def differences(places: Places, tables: str | None, plan: Plan) -> dict[str, dict[str, list[str]]]:
     """
     Tell how the configuration on the disk differs from a plan.
 
@@ -27,16 +27,17 @@ def differences(
         The paths of the system.
     tables : str or None
         The directory of tables in use.
-    files : dict
-        The planned files, of those tables.
+    plan : Plan
+        The plan, of those tables.
 
     Returns names, never values: ``accounts`` and ``files`` that would be ``added``, ``removed`` or ``changed``; only
     what there is of these.
     """
     config_dir = places.config_dir
+    files = plan.files
     found = _sources(config_dir, tables)
     by_what = {
-        "accounts": _account_differences(config_dir, tables, files),
+        "accounts": plan.manifest.differences(manifest(config_dir, tables)),
         "files": {
             "added": [path for path in files if path not in found],
             "removed": sorted(found - {*files}) + leftovers(config_dir, tables),
@@ -57,21 +58,26 @@ def differences(
 
 def tables_in_use(config_dir: str) -> str | None:
     """Return the directory of tables that main.cf names, None when this formula did not write it."""
-    value = _parameters(os.path.join(config_dir, "main.cf")).get("smtp_tls_policy_maps", "")
-    name = os.path.basename(os.path.dirname(value))
-    return name if name in TABLES else None
+    main_cf = read_if_there(os.path.join(config_dir, "main.cf"))
+    # The second is that of version 0.1.
+    for pattern in (
+        rf"^{TABLES_PARAMETER} = .*/([^/\n]+)$",
+        r"^smtp_tls_policy_maps = .*/([^/\n]+)/[^/\n]+$",
+    ):
+        found = re.search(pattern, main_cf, re.MULTILINE)
+        if found and found[1] in TABLES:
+            return found[1]
+    return None
+
+
+def manifest(config_dir: str, tables: str | None) -> Manifest | None:
+    """Return what the configuration in use consists of, None where nothing says so."""
+    return parse(read_if_there(os.path.join(config_dir, tables, NAME))) if tables else None
 
 
 def unused_tables(config_dir: str) -> str:
     """Return a directory of tables that is not there: without its main.cf, Postfix may still run on the other one."""
     return next((name for name in TABLES if not os.path.lexists(os.path.join(config_dir, name))), TABLES[0])
-
-
-def table_type(config_dir: str) -> str:
-    """Return the type of table that a main.cf names, auto for that of the installed Postfix."""
-    value = _parameters(os.path.join(config_dir, "main.cf")).get("smtp_tls_policy_maps", "")
-    kind = value.partition(":")[0]
-    return "auto" if kind.startswith("$") else kind
 
 
 def leftovers(config_dir: str, tables: str | None) -> list[str]:
@@ -113,13 +119,14 @@ def _is_as_planned(places: Places, name: str, file: File) -> bool:
             return False
     except OSError:
         return False
-    return not file.table or _is_compiled(places, path)
+    return file.rows is None or _is_compiled(places, path)
 
 
 def _is_compiled(places: Places, path: str) -> bool:
     """Tell whether a table is compiled, into one type only, or is one that Postfix reads as it is."""
     built = [suffix for suffix in SUFFIXES if os.path.lexists(path + suffix)]
-    kind = table_type(places.config_dir)
+    known = parse(read_if_there(os.path.join(os.path.dirname(path), NAME)))
+    kind = known.type if known else "unknown"
     if kind == "texthash":
         return not built
     if len(built) != 1 or kind not in ("auto", SUFFIXES[built[0]]):
@@ -128,37 +135,3 @@ def _is_compiled(places: Places, path: str) -> bool:
     if kind == "auto" and not os.path.lexists(places.aliases + built[0]):
         return False
     return not postfix_tables.stale(f"{SUFFIXES[built[0]]}:{path}")
-
-
-def _parameters(main_cf: str) -> dict[str, str]:
-    """Return the parameters of a main.cf that the plan wrote: one to a line."""
-    pairs = (
-        line.partition("=")
-        for line in read_if_there(main_cf).split("\n")
-        if "=" in line and not line.startswith("#")
-    )
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _account_differences(config_dir: str, tables: str | None, files: dict[str, File]) -> dict[str, list[str]]:
-    """Compare the senders of the running configuration with those of the plan: how each is sent and logs in."""
-
-    def senders(text: str) -> dict[str, str]:
-        return {key: value for key, value in rows(text).items() if key != "<>"}
-
-    planned = {os.path.basename(path): file.content for path, file in files.items()}
-    old: dict[str, dict[str, str]] = {}
-    new: dict[str, dict[str, str]] = {}
-    for name in ("sender_relay", "saslpass"):
-        new[name] = senders(planned[name])
-        old[name] = senders(read_if_there(os.path.join(config_dir, tables, name))) if tables else {}
-    before, after = old["sender_relay"], new["sender_relay"]
-    return {
-        "added": sorted({*after} - {*before}),
-        "removed": sorted({*before} - {*after}),
-        "changed": sorted(
-            sender
-            for sender in {*before} & {*after}
-            if any(old[name].get(sender) != new[name].get(sender) for name in old)
-        ),
-    }

@@ -13,9 +13,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from smarthost_manifest import NAME as MANIFEST
+from smarthost_manifest import Manifest, Sender, digest
 from smarthost_privacy import HOST_NAME, generic, header_checks
 from smarthost_services import REPORTS, TRANSPORTS, master_cf
 from smarthost_sorting import mailbox_command, procmailrc
+
+# A parameter of the formula's own: where main.cf has the directory of the lookup tables.
+TABLES_PARAMETER = "smarthost_tables"
+# What a reload does not bring into effect (postconf(5)).
+_NEED_RESTART = ("inet_interfaces", "inet_protocols")
 
 _UNLISTED = "5.7.1 The sender address belongs to no account of this qube"
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
@@ -63,16 +70,30 @@ class File(NamedTuple):
         The whole text.
     mode
         The permission bits.
-    table
-        True for the source of a lookup table that postmap(1) compiles.
+    rows
+        Its rows, if it is the source of a lookup table that postmap(1) compiles.
     """
 
     content: str
     mode: int = 0o644
-    table: bool = False
+    rows: dict[str, str] | None = None
 
 
-def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> dict[str, File]:
+class Plan(NamedTuple):
+    """
+    A whole configuration. It holds the passwords.
+
+    files
+        By their paths below ``$config_directory``.
+    manifest
+        What they say.
+    """
+
+    files: dict[str, File]
+    manifest: Manifest
+
+
+def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     """
     Return the configuration of Postfix for the accounts of a qube.
 
@@ -83,44 +104,41 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> dict[str
     facts : dict
         The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, the others str.
 
-    Returns a dictionary of the files, each a ``File``, by their paths below ``$config_directory``. It holds the
-    passwords: ``saslpass`` is one of the files.
-
     Raises TypeError when a field of ``Facts`` is missing or there is another.
     """
     qube = Facts(**facts)
+    rows = _tables(record, qube)
+    sections = _main_cf(record, tables, qube)
+    values = {name: value for parameters in sections.values() for name, value in parameters.items()}
+    manifest = Manifest(
+        type=record["table_type"],
+        tables=tuple(rows),
+        relays=tuple(dict.fromkeys((account["relay"], account["port"]) for account in record["accounts"])),
+        senders={
+            sender: Sender(rows["sender_relay"][sender], account_digest)
+            for account in record["accounts"]
+            for account_digest in [digest(account)]
+            for sender in account["senders"]
+        },
+        allowed=("disposables",) if record["disposables"] else (),
+        restart=tuple(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
+    )
     beside = {
         "smtp_generic": File(_MANAGED + generic(record, qube.hostname), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
         "smtp_delivery_status_filter": File(_MANAGED + _STATUS_FILTER),
-        **{
-            name: File(_MANAGED + _source(table), mode=0o600, table=True)
-            for name, table in _tables(record, qube).items()
-        },
+        **{name: File(_MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
     }
-    if record["disposables"]:
-        beside["disposables"] = File(_MANAGED + "# The boot script starts Postfix in disposables, too.\n")
     if record["lists"]:
         beside["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
-    return {
-        "main.cf": File(_main_cf(record, tables, qube)),
+    beside[MANIFEST] = File(_MANAGED + manifest.text(), mode=0o600)
+    files = {
+        "main.cf": File(_text(sections)),
         "master.cf": File(_MANAGED + master_cf(record["user"])),
         "submit-policy": File(qube.submit_policy, mode=0o755),
         **{f"{tables}/{name}": file for name, file in beside.items()},
     }
-
-
-def rows(table: str) -> dict[str, str]:
-    """
-    Return the rows of a lookup table, from the text of a source that ``plan`` wrote.
-
-    table : str
-        The text of the source.
-
-    Returns the values by their keys; those of ``saslpass`` hold passwords.
-    """
-    lines = (line.partition(" ") for line in table.split("\n") if line and line[0] not in "# ")
-    return {key: value for key, _, value in lines}
+    return Plan(files, manifest)
 
 
 def _source(table: dict[str, str]) -> str:
@@ -171,14 +189,18 @@ def _local_domains(facts: Facts) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
+def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dict[str, str]]:
+    """Return the parameters of main.cf by the titles of its sections."""
     kind = "${default_database_type}" if record["table_type"] == "auto" else record["table_type"]
 
-    def table(name: str) -> str:
-        return f"{kind}:${{config_directory}}/{tables}/{name}"
+    def table(name: str, kind: str = kind) -> str:
+        return f"{kind}:${TABLES_PARAMETER}/{name}"
 
     users = f"root, {record['user']}"
     sections: dict[str, dict[str, str]] = {
+        "The lookup tables: with this name all of them change at once": {
+            TABLES_PARAMETER: f"${{config_directory}}/{tables}",
+        },
         "Names: nothing that leaves the qube names it or its user": {
             "myhostname": HOST_NAME,
             "mydomain": "localdomain",
@@ -186,7 +208,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "mydestination": ", ".join(_local_domains(facts)),
             "smtp_helo_name": "[127.0.0.1]",
             "smtpd_banner": "$myhostname ESMTP",
-            "smtp_header_checks": f"regexp:${{config_directory}}/{tables}/smtp_header_checks",
+            "smtp_header_checks": table("smtp_header_checks", "regexp"),
         },
         "Routing: by sender, and no way out for a sender without an account": {
             "sender_dependent_default_transport_maps": table("sender_relay"),
@@ -199,7 +221,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "virtual_alias_maps": "",
             "virtual_mailbox_domains": "",
             "sender_canonical_maps": table("sender_canonical"),
-            "smtp_generic_maps": f"regexp:${{config_directory}}/{tables}/smtp_generic",
+            "smtp_generic_maps": table("smtp_generic", "regexp"),
             # Fetched mail keeps its addresses, local as they may look; what it lacks, such as a date, is added.
             "local_header_rewrite_clients": "",
             "always_add_missing_headers": "yes",
@@ -220,7 +242,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "smtp_tls_CAfile": facts.ca_file,
             "smtp_tls_loglevel": "1",
             "smtp_tls_connection_reuse": "yes",
-            "smtp_delivery_status_filter": f"regexp:${{config_directory}}/{tables}/smtp_delivery_status_filter",
+            "smtp_delivery_status_filter": table("smtp_delivery_status_filter", "regexp"),
         },
         "Who may hand mail in": {
             "inet_interfaces": "loopback-only",
@@ -257,12 +279,19 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
             "maximal_backoff_time": "900s",
         },
     }
-    settings = dict(record["settings"])
+    own = {name for parameters in sections.values() for name in parameters}
+    settings = record["settings"]
+    return {
+        title: {name: settings.get(name, value) for name, value in parameters.items()}
+        for title, parameters in sections.items()
+    } | {"From settings in the pillar": {name: value for name, value in settings.items() if name not in own}}
+
+
+def _text(sections: dict[str, dict[str, str]]) -> str:
+    """Return main.cf from its parameters."""
     lines = [_MANAGED, _COMPATIBILITY]
     for title, parameters in sections.items():
-        lines.append(f"\n# {title}\n")
-        lines += [f"{name} = {settings.pop(name, value)}\n" for name, value in parameters.items()]
-    if settings:
-        lines.append("\n# From settings in the pillar\n")
-        lines += [f"{name} = {value}\n" for name, value in settings.items()]
-    return "".join(line.replace(" = \n", " =\n") for line in lines)
+        if parameters:
+            lines.append(f"\n# {title}\n")
+        lines += [f"{name} = {value}".rstrip() + "\n" for name, value in parameters.items()]
+    return "".join(lines)

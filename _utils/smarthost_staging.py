@@ -15,16 +15,15 @@ import time
 from salt.exceptions import CommandExecutionError
 
 import postfix_tables
-from smarthost_disk import table_type
 from smarthost_files import make_public, run, to_ascii, write
 from smarthost_places import Places
-from smarthost_plan import File, rows
+from smarthost_plan import Plan
 
 # Postfix waits until a main.cf is older than this (src/util/dict.c), in seconds.
 _COOL_DOWN = 5
 
 
-def build(places: Places, staging: str, files: dict[str, File]) -> None:
+def build(places: Places, staging: str, plan: Plan) -> None:
     """Write and compile a whole configuration directory that only root may look into."""
     os.mkdir(staging, 0o700)
     # What belongs to the installed Postfix, such as the table types that it can load.
@@ -33,7 +32,7 @@ def build(places: Places, staging: str, files: dict[str, File]) -> None:
             copy = shutil.copytree if os.path.isdir(path) else shutil.copy2
             copy(path, os.path.join(staging, os.path.basename(path)))
     written = time.time() - _COOL_DOWN
-    for name, file in files.items():
+    for name, file in plan.files.items():
         path = os.path.join(staging, name)
         # Others read main.cf, and the user what sorts mail; what they may not read has a mode of its own.
         if not os.path.isdir(os.path.dirname(path)):
@@ -41,13 +40,13 @@ def build(places: Places, staging: str, files: dict[str, File]) -> None:
             make_public(os.path.dirname(path))
         write(path, file.content, file.mode)
         os.utime(path, (written, written))
-    kind = table_type(staging)
-    for name, file in files.items():
-        if file.table:
+    kind = plan.manifest.type
+    for name, file in plan.files.items():
+        if file.rows is not None:
             postfix_tables.build(f"{kind}:{os.path.join(staging, name)}", config_dir=staging)
 
 
-def preflight(places: Places, staging: str, files: dict[str, File], template: str) -> None:
+def preflight(places: Places, staging: str, plan: Plan, template: str) -> None:
     """
     Let Postfix's programs read a configuration before it is live.
 
@@ -58,7 +57,7 @@ def preflight(places: Places, staging: str, files: dict[str, File], template: st
     """
     for option in ("-n", "-M", "-P"):
         _must_be_silent(places, staging, "postconf", "-c", staging, option)
-    kind = table_type(staging)
+    kind = plan.manifest.type
     if kind == "auto":
         kind = postfix_tables.default_type(config_dir=staging)
     known = postfix_tables.types(config_dir=staging)
@@ -70,10 +69,10 @@ def preflight(places: Places, staging: str, files: dict[str, File], template: st
                 for needed in unknown
             )
         )
-    for name, file in files.items():
-        if file.table:
+    for name, file in plan.files.items():
+        if file.rows is not None:
             found = postfix_tables.keys(f"{kind}:{os.path.join(staging, name)}", config_dir=staging)
-            if found != sorted(rows(file.content)):
+            if found != sorted(file.rows):
                 raise CommandExecutionError(f"The table {name} was not compiled as it was written.")
     if postfix_tables.stale(f"auto:{places.aliases}", config_dir=staging):
         raise CommandExecutionError(

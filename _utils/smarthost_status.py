@@ -7,10 +7,9 @@ import os
 from typing import Any
 
 import smarthost_service
-from smarthost_disk import tables_in_use
-from smarthost_files import count_files, read_if_there
+from smarthost_disk import manifest, tables_in_use
+from smarthost_files import count_files
 from smarthost_places import MESSAGES, Places
-from smarthost_plan import rows
 
 
 def status(places: Places) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def status(places: Places) -> dict[str, Any]:
         The paths of the system.
     """
     tables = tables_in_use(places.config_dir)
-    ways = read_if_there(os.path.join(places.config_dir, tables, "sender_relay")) if tables else ""
+    known = manifest(places.config_dir, tables)
     counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
     is_active = smarthost_service.active(places)
     notes = []
@@ -44,7 +43,9 @@ def status(places: Places) -> dict[str, Any]:
     return {
         "active": is_active,
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
-        "senders": {sender: way.partition(":")[2] for sender, way in rows(ways).items() if sender != "<>"},
+        "senders": {
+            sender: how.way.partition(":")[2] for sender, how in (known.senders if known else {}).items()
+        },
         "queue": {name: count for name, count in counts.items() if count},
         "notes": notes,
     }

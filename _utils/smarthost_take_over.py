@@ -18,25 +18,25 @@ import smarthost_by_hand
 from smarthost_disk import ours
 from smarthost_files import read_if_there, rewrite, to_ascii
 from smarthost_places import BY_HAND, TOP_FILES, Places
-from smarthost_plan import File
+from smarthost_plan import Plan
 
 _KEPT = ("main.cf", "master.cf")
 
 
-def is_by_hand(config_dir: str, files: dict[str, File]) -> bool:
+def is_by_hand(config_dir: str, plan: Plan) -> bool:
     """Tell whether there is a main.cf that this formula did not write: it would begin as the planned one does."""
     main_cf = read_if_there(os.path.join(config_dir, "main.cf"))
-    return bool(main_cf) and not main_cf.startswith(files["main.cf"].content.split("\n", 1)[0])
+    return bool(main_cf) and not main_cf.startswith(plan.files["main.cf"].content.split("\n", 1)[0])
 
 
-def not_carried_over(places: Places, files: dict[str, File], record: dict[str, Any], home: str) -> list[str]:
+def not_carried_over(places: Places, plan: Plan, record: dict[str, Any], home: str) -> list[str]:
     """
     Say what a configuration made by hand does that the planned one does not.
 
     places : Places
         The paths of the system.
-    files : dict
-        The planned files.
+    plan : Plan
+        The plan.
     record : dict
         The regular shape of the pillar.
     home : str
@@ -45,9 +45,9 @@ def not_carried_over(places: Places, files: dict[str, File], record: dict[str, A
     Returns sentences, none for a configuration of the formula's.
     """
     config_dir = places.config_dir
-    if not is_by_hand(config_dir, files):
+    if not is_by_hand(config_dir, plan):
         return []
-    planned = {os.path.basename(path): file.content for path, file in files.items()}
+    planned = {os.path.basename(path): file.content for path, file in plan.files.items()}
     names = ("main.cf", "master.cf", "sender_relay")
     old = {name: read_if_there(os.path.join(config_dir, name)) for name in names}
     found = smarthost_by_hand.not_carried_over(old, planned)
@@ -70,9 +70,9 @@ def not_carried_over(places: Places, files: dict[str, File], record: dict[str, A
     return [*notes, f"The old main.cf and master.cf are kept as {copies}."]
 
 
-def kept(config_dir: str, files: dict[str, File]) -> dict[str, str]:
+def kept(config_dir: str, plan: Plan) -> dict[str, str]:
     """Return the names of the files made by hand that are kept, and the names of their copies."""
-    return {name: name + BY_HAND for name in _KEPT} if is_by_hand(config_dir, files) else {}
+    return {name: name + BY_HAND for name in _KEPT} if is_by_hand(config_dir, plan) else {}
 
 
 def keep(config_dir: str, names: dict[str, str]) -> None:

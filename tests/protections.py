@@ -188,7 +188,7 @@ PROTECTIONS = (
     _p(
         "smtp_generic_maps",
         f"{_PRIVACY}[local addresses-sendmail]",
-        ('"smtp_generic_maps": f"regexp:${{config_directory}}/{tables}/smtp_generic",', ""),
+        ('"smtp_generic_maps": table("smtp_generic", "regexp"),', ""),
     ),
     _p(
         "smtp_header_checks: Delivered-To",
@@ -219,7 +219,7 @@ PROTECTIONS = (
     _p(
         "mode of the tables",
         "tests/lab/test_core.py::test_password_is_in_no_output_log_process_or_open_file",
-        ("mode=0o600, table=True", "mode=0o644, table=True"),
+        ("mode=0o600, rows=table", "mode=0o644, rows=table"),
     ),
     _p(
         "mode of the compiled tables",
@@ -250,7 +250,7 @@ PROTECTIONS = (
         "tests/lab/test_secrets.py::"
         "test_run_that_is_killed_leaves_a_password_to_root_alone_and_the_next_one_takes_it_away",
         ("os.mkdir(staging, 0o700)", "os.mkdir(staging, 0o755)"),
-        ("mode=0o600, table=True", "mode=0o644, table=True"),
+        ("mode=0o600, rows=table", "mode=0o644, rows=table"),
     ),
     _p(
         "old tables go",

@@ -102,7 +102,9 @@ class Qube:
     @property
     def tables(self) -> Path:
         """The directory of tables that main.cf names."""
-        named = {line.split("/")[-2] for line in self.lines("main.cf") if "config_directory}/" in line}
+        named = {
+            line.split("/")[-1] for line in self.lines("main.cf") if line.startswith("smarthost_tables = ")
+        }
         assert len(named) == 1
         return self.config_dir / named.pop()
 
@@ -111,7 +113,7 @@ class Qube:
 
     def query(self, key: str, name: str) -> str | None:
         """Look up a key as Postfix does, in the table as main.cf names it."""
-        end = f"/{self.tables.name}/{name}"
+        end = f"$smarthost_tables/{name}"
         words = (word.rstrip(",") for line in self.lines("main.cf") for word in line.split())
         (named,) = {word for word in words if word.endswith(end)}
         kind = named.partition(":")[0].replace(
@@ -270,6 +272,7 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
                 "sender_canonical",
                 "sender_access",
                 "tls_policy",
+                "manifest",
             ]
         },
         "maildirs": {"added": [str(qube.home / ".maildir")]},
@@ -321,19 +324,19 @@ def test_maildirs_belong_to_the_user(qube: Qube, testmode: bool) -> None:
 
 def change_password(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][1]["password"] = "new-s3cret"
-    return {"accounts": {"changed": ["bob@example.org"]}, "files": {"changed": ["saslpass"]}}
+    return {"accounts": {"changed": ["bob@example.org"]}, "files": {"changed": ["saslpass", "manifest"]}}
 
 
 def change_username(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][1]["username"] = "robert"
-    return {"accounts": {"changed": ["bob@example.org"]}, "files": {"changed": ["saslpass"]}}
+    return {"accounts": {"changed": ["bob@example.org"]}, "files": {"changed": ["saslpass", "manifest"]}}
 
 
 def change_relay(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][0]["relay"] = "other.example.com"
     return {
         "accounts": {"changed": ["alice@example.com", "me@alias.example"]},
-        "files": {"changed": ["sender_relay"]},
+        "files": {"changed": ["sender_relay", "manifest"]},
     }
 
 
@@ -341,7 +344,7 @@ def change_sender(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][0]["senders"] = ["you@alias.example"]
     return {
         "accounts": {"added": ["you@alias.example"], "removed": ["me@alias.example"]},
-        "files": {"changed": ["sender_relay", "saslpass", "sender_access"]},
+        "files": {"changed": ["sender_relay", "saslpass", "sender_access", "manifest"]},
     }
 
 
@@ -349,7 +352,14 @@ def change_default(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][1]["default"] = True
     return {
         "files": {
-            "changed": ["smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"]
+            "changed": [
+                "smtp_generic",
+                "sender_relay",
+                "saslpass",
+                "sender_canonical",
+                "sender_access",
+                "manifest",
+            ]
         }
     }
 
@@ -359,14 +369,24 @@ def change_account(qube: Qube) -> dict[str, Any]:
     return {
         "accounts": {"removed": ["alice@example.com", "me@alias.example"]},
         "files": {
-            "changed": ["smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"]
+            "changed": [
+                "smtp_generic",
+                "sender_relay",
+                "saslpass",
+                "sender_canonical",
+                "sender_access",
+                "manifest",
+            ]
         },
     }
 
 
 def change_fingerprint(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][1]["tls"] = {"fingerprint": [":".join(["AB"] * 32)]}
-    return {"files": {"changed": ["tls_policy"]}}
+    return {
+        "accounts": {"changed": ["bob@example.org"]},
+        "files": {"changed": ["tls_policy", "manifest"]},
+    }
 
 
 def change_settings(qube: Qube) -> dict[str, Any]:
@@ -456,7 +476,7 @@ def test_another_type_of_tables(qube: Qube, change: tuple[str, str]) -> None:
     qube.record["table_type"], other = change
     qube.applied()
     qube.record["table_type"] = other
-    changed(qube, {"files": {"changed": ["main.cf"]}}, test=False)
+    changed(qube, {"files": {"changed": ["main.cf", "manifest"]}}, test=False)
     qube.is_good()
     assert {path.suffix for path in qube.tables.iterdir()} == {"", SUFFIXES[other]}
 
@@ -1024,7 +1044,9 @@ def test_postfix_reads_the_tables_as_they_were_meant(
             ALICE | {"address": f"{number}@example.com", "username": f"{number}", "password": text}
             for number, text in enumerate(passwords)
         ]
-        files = smarthost_plan.plan(smarthost_pillar.normalise({"accounts": accounts}), "tables-a", FACTS)
+        files = smarthost_plan.plan(
+            smarthost_pillar.normalise({"accounts": accounts}), "tables-a", FACTS
+        ).files
         source = tmp_path / "saslpass"
         source.write_bytes(files["tables-a/saslpass"].content.encode())
         os.utime(source, (0, 0))
@@ -1123,7 +1145,7 @@ def test_headers_that_leave_the_qube(
 def planned(directory: Path, name: str, address: str = "alice@example.com", **facts: str) -> str:
     """Write a table of regular expressions as it is planned; return it as Postfix names it."""
     record = smarthost_pillar.normalise({"accounts": [ALICE | {"address": address}]})
-    files = smarthost_plan.plan(record, "tables-a", FACTS | facts)
+    files = smarthost_plan.plan(record, "tables-a", FACTS | facts).files
     (directory / name).write_text(files[f"tables-a/{name}"].content)
     return f"regexp:{directory}/{name}"
 

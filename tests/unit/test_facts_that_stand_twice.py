@@ -35,8 +35,8 @@ def each(variable: str, text: str) -> list[str]:
 
 def planned_tables() -> list[str]:
     record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}], "disposables": True}
-    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS)
-    return sorted(path.removeprefix("tables-a/") for path, file in files.items() if file.table)
+    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS).files
+    return sorted(path.removeprefix("tables-a/") for path, file in files.items() if file.rows is not None)
 
 
 def test_boot_script_compiles_the_tables_that_are_planned() -> None:

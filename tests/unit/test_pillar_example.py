@@ -67,8 +67,8 @@ def test_salt_loads_it_and_it_can_be_planned(example: dict[str, Any]) -> None:
     assert set(example) == {"postfix_smarthost"}
     record = example["postfix_smarthost"]
     assert smarthost_pillar.problems(record) == []
-    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS)
-    passwords = smarthost_plan.rows(files["tables-a/saslpass"].content)
+    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS).files
+    passwords = files["tables-a/saslpass"].rows
     assert passwords["me@alias.example"] == "your.other@mail.com:supers3cret"
     assert "message_size_limit = 50000000\n" in files["main.cf"].content
 

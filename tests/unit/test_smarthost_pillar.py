@@ -228,7 +228,7 @@ TUNED_BY_THE_PLAN = {
 
 def planned_parameters() -> set[str]:
     record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}]}
-    main_cf = smarthost_plan.plan(normalise(record), "tables-a", FACTS)["main.cf"].content
+    main_cf = smarthost_plan.plan(normalise(record), "tables-a", FACTS).files["main.cf"].content
     return {line.partition(" =")[0] for line in main_cf.split("\n") if " =" in line and line[0] != "#"}
 
 

@@ -36,7 +36,7 @@ FIXED = (
 
 def plan(record: dict[str, Any] | None = None, tables: str = "tables-a", **facts: Any) -> dict[str, Any]:  # noqa: ANN401
     record = {"accounts": [ALICE, BOB]} | (record or {})
-    return smarthost_plan.plan(normalise(record), tables, FACTS | facts)
+    return smarthost_plan.plan(normalise(record), tables, FACTS | facts).files
 
 
 def main_cf(record: dict[str, Any] | None = None, **facts: Any) -> dict[str, str]:  # noqa: ANN401
@@ -200,11 +200,12 @@ def test_a_pinned_relay_is_known_by_its_fingerprints_only() -> None:
 def test_only_tables_hold_secrets_and_only_root_reads_them() -> None:
     files = plan({"lists": LISTS})
     for name, file in files.items():
-        # It names the default account, as the tables do all.
-        assert (file.mode == 0o600) is (file.table or name.endswith("/smtp_generic")), name
+        # These name accounts, as the tables do.
+        private = file.rows is not None or name.endswith(("/smtp_generic", "/manifest"))
+        assert (file.mode == 0o600) is private, name
         assert (ALICE["password"] in file.content) is name.endswith("/saslpass"), name
     assert files["main.cf"].mode == files["master.cf"].mode == 0o644
-    assert {name for name, file in files.items() if file.table} == {
+    assert {name for name, file in files.items() if file.rows is not None} == {
         f"tables-a/{name}"
         for name in ("sender_relay", "saslpass", "sender_canonical", "sender_access", "tls_policy")
     }
@@ -247,7 +248,7 @@ def test_nothing_that_is_sent_names_the_qube_or_its_user() -> None:
     assert parameters["myhostname"] == "localhost.localdomain"
     assert parameters["smtp_helo_name"] == "[127.0.0.1]"
     assert parameters["smtpd_banner"] == "$myhostname ESMTP"
-    assert parameters["smtp_generic_maps"] == "regexp:${config_directory}/tables-a/smtp_generic"
+    assert parameters["smtp_generic_maps"] == "regexp:$smarthost_tables/smtp_generic"
     assert parameters["forward_path"] == ""
     named = {name for name, value in parameters.items() if "my-mail" in value.lower()}
     assert named == {"mydestination"}
@@ -350,7 +351,7 @@ def test_settings_take_the_place_of_what_the_plan_says() -> None:
 )
 def test_the_type_of_tables(table_type: str, written: str) -> None:
     record = {"table_type": table_type}
-    compiled = {name.partition("/")[2] for name, file in plan(record).items() if file.table}
+    compiled = {name.partition("/")[2] for name, file in plan(record).items() if file.rows is not None}
     found = main_cf(record)
     for kind, name in re.findall(r"(\S+):\$\{config_directory\}/tables-a/(\w+)", " ".join(found.values())):
         assert kind == (written if name in compiled else "regexp"), name
@@ -363,8 +364,11 @@ def test_every_table_that_is_named_is_planned() -> None:
     for tables in smarthost_places.TABLES:
         files = plan({"lists": LISTS}, tables=tables)
         content = files["main.cf"].content
-        named = set(re.findall(r"(?:\$\{config_directory\}|/etc/postfix)/(\S+?)[,\n]", content))
-        assert named == {name for name in files if "/" in name}
+        assert f"\nsmarthost_tables = ${{config_directory}}/{tables}\n" in content
+        named = set(re.findall(rf"(?:\$smarthost_tables|/etc/postfix/{tables})/(\S+?)[,\n]", content))
+        assert {f"{tables}/{name}" for name in {*named, "manifest"}} == {
+            name for name in files if "/" in name
+        }
 
 
 def test_a_table_can_be_empty_but_is_there() -> None:
@@ -375,8 +379,8 @@ def test_a_table_can_be_empty_but_is_there() -> None:
 
 
 def test_disposables_are_started_only_where_asked_for() -> None:
-    assert "tables-a/disposables" not in plan()
-    assert "tables-a/disposables" in plan({"disposables": True})
+    assert "allow disposables" not in plan()["tables-a/manifest"].content.split("\n")
+    assert "allow disposables" in plan({"disposables": True})["tables-a/manifest"].content.split("\n")
 
 
 @given(records)
@@ -407,17 +411,19 @@ def usual(user: str = "user") -> dict[str, Any]:
 
 def only_what_was_meant(record: dict[str, Any]) -> None:
     regular = normalise(record)
-    files = smarthost_plan.plan(regular, "tables-b", FACTS)
+    files = smarthost_plan.plan(regular, "tables-b", FACTS).files
     meant = expected_rows(record)
     for name, wanted in meant.items():
         found = rows(files[f"tables-b/{name}"].content)
         assert found == list(wanted.items()), name
-        assert smarthost_plan.rows(files[f"tables-b/{name}"].content) == wanted, name
+        assert files[f"tables-b/{name}"].rows == wanted, name
 
     # Of all texts of the pillar, main.cf holds user, table_type and settings.
     plain = {"accounts": [ALICE], "lists": LISTS if record["lists"] else []}
     plain |= {key: record[key] for key in ("table_type", "user")}
-    expected = dict(parameters(smarthost_plan.plan(normalise(plain), "tables-b", FACTS)["main.cf"].content))
+    expected = dict(
+        parameters(smarthost_plan.plan(normalise(plain), "tables-b", FACTS).files["main.cf"].content)
+    )
     expected |= regular["settings"]
     found = parameters(files["main.cf"].content)
     assert sorted(found) == sorted(expected.items())

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What there is in a directory of tables: a line a fact, for the boot script and for the next apply.
+
+It is as private as the tables: from the digest of a login, a weak password could be guessed.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+NAME = "manifest"
+
+
+class Switch(enum.Enum):
+    """What a change of the configuration needs of a Postfix that runs."""
+
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+class Sender(NamedTuple):
+    """
+    How the mail of one sender leaves.
+
+    way
+        The transport and its nexthop, as in ``sender_dependent_default_transport_maps``.
+    account
+        A digest of all that the account says, the login included.
+    """
+
+    way: str
+    account: str
+
+
+class Manifest(NamedTuple):
+    """
+    What a configuration consists of.
+
+    type
+        The type of its tables, ``auto`` for what the installed Postfix prefers.
+    tables
+        The names of the lookup tables that are compiled.
+    relays
+        Host name and port of each relay.
+    senders
+        How the mail of each leaves.
+    allowed
+        What the boot script may do besides: ``disposables``.
+    restart
+        Parameters of main.cf that a reload does not bring into effect, as ``name=value`` without white space.
+    """
+
+    type: str
+    tables: tuple[str, ...]
+    relays: tuple[tuple[str, int], ...]
+    senders: dict[str, Sender]
+    allowed: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Return it as lines: a kind of fact, and its words."""
+        lines = [
+            f"type {self.type}",
+            *(f"table {name}" for name in self.tables),
+            *(f"relay {host} {port}" for host, port in self.relays),
+            *(f"allow {what}" for what in self.allowed),
+            *(f"restart {parameter}" for parameter in self.restart),
+            *(f"sender {address} {sender.way} {sender.account}" for address, sender in self.senders.items()),
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+    def differences(self, old: Manifest | None) -> dict[str, list[str]]:
+        """Name the senders that come, go, or whose account says something else than before."""
+        before = old.senders if old else {}
+        return {
+            "added": sorted({*self.senders} - {*before}),
+            "removed": sorted({*before} - {*self.senders}),
+            "changed": sorted(
+                sender for sender, how in self.senders.items() if before.get(sender, how) != how
+            ),
+        }
+
+    def switch(self, old: Manifest | None) -> Switch:
+        """
+        Tell what the change from another configuration needs.
+
+        Until a reload is through, a message already routed could meet the new password table: when a sender moves to
+        another relay, the old relay must not be offered the new password. Where nothing is known of the old
+        configuration, it is the same.
+        """
+        if old is None or self.restart != old.restart:
+            return Switch.RESTART
+        moved = any(
+            sender in old.senders and old.senders[sender].way != how.way
+            for sender, how in self.senders.items()
+        )
+        return Switch.RESTART if moved else Switch.RELOAD
+
+
+def parse(text: str) -> Manifest | None:
+    """Return a manifest from its lines, None where there is none, or one that says too little."""
+    facts: dict[str, list[list[str]]] = {}
+    for line in text.split("\n"):
+        kind, *words = line.split(" ")
+        facts.setdefault(kind, []).append(words)
+    try:
+        ((table_type,),) = facts["type"]
+        return Manifest(
+            type=table_type,
+            tables=tuple(name for (name,) in facts.get("table", [])),
+            relays=tuple((host, int(port)) for host, port in facts.get("relay", [])),
+            senders={address: Sender(way, account) for address, way, account in facts.get("sender", [])},
+            allowed=tuple(what for (what,) in facts.get("allow", [])),
+            restart=tuple(parameter for (parameter,) in facts.get("restart", [])),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def digest(account: dict[str, Any]) -> str:
+    """Return a digest of all that an account says but for its senders."""
+    text = json.dumps({key: value for key, value in account.items() if key != "senders"}, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
