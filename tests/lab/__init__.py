@@ -2,7 +2,8 @@
 """A place like Qubes OS to run the formula in; README.md in this directory says how it works."""
 
 from .accounts import ALICE, ANN, BOB, RECIPIENT, Account, pillar, unique
-from .container import LabError, wait_for
+from .container import wait_for
+from .errors import LabError
 from .lab import Lab
 from .qube import Entry, Qube, Standalone, Template
 from .qubesctl import Applied

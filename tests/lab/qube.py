@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import network as net
-from .container import Container, LabError, wait_for
+from .container import Container, wait_for
+from .errors import LabError
 from .rootfs import POOL
 
 if TYPE_CHECKING:

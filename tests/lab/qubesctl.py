@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .container import LabError, call
+from .errors import LabError
+from .processes import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .certificates import Certificate
-    from .container import Cgroup
     from .network import Network
+    from .processes import Cgroup
 
 _MAIN = """\
 compatibility_level = 3.10
