@@ -2,11 +2,11 @@
 """A place like Qubes OS to run the formula in; README.md in this directory says how it works."""
 
 from .accounts import ALICE, ANN, BOB, RECIPIENT, Account, pillar, unique
+from .applied import Applied
 from .container import wait_for
 from .errors import LabError
 from .lab import Lab
 from .qube import Entry, Qube, Standalone, Template
-from .qubesctl import Applied
 from .relay import MX, Login, Mail, Relay, Server
 
 __all__ = [

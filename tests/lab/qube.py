@@ -26,8 +26,8 @@ from .rootfs import POOL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from .applied import Applied
     from .lab import Lab
-    from .qubesctl import Applied
     from .rootfs import Rootfs
 
 _VM_TYPE = {

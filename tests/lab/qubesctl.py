@@ -12,22 +12,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from .applied import Applied
 from .errors import LabError
 from .processes import call
+from .trace import executed, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,126 +61,6 @@ def ext_pillar(minion_id, pillar, *args, **kwargs):
     with open({path!r}) as known:
         return json.load(known).get(minion_id, {{}})
 '''
-
-
-@dataclass
-class Applied:
-    """What came out of applying states.
-
-    Args:
-        returncode: salt-ssh's exit code.
-        stdout: what it printed, as JSON.
-        stderr: what it printed besides.
-        seconds: how long it took.
-        minion: whom it was applied to.
-        skipped: whether qubesctl would say "SKIP (nothing to do)": no top file names the machine.
-        executed: with ``trace``, the command lines of all programs that ran in the machine.
-
-    """
-
-    returncode: int
-    stdout: str
-    stderr: str
-    seconds: float
-    minion: str
-    skipped: bool = False
-    executed: list[list[str]] = field(default_factory=list)
-
-    @cached_property
-    def data(self) -> Any:  # noqa: ANN401
-        """What came back for the machine: a mapping of states, or the errors that kept them from running."""
-        start = self.stdout.find("{")
-        try:
-            return json.loads(self.stdout[start:])[self.minion] if start >= 0 else self.stdout
-        except (ValueError, KeyError, TypeError):
-            return self.stdout
-
-    @cached_property
-    def states(self) -> dict[str, dict[str, Any]]:
-        """State ID -> result, changes, comment, in the order in which they ran.
-
-        Where an ID has more than one state, further ones are named ``ID (function)``.
-        """
-        if not isinstance(self.data, dict):
-            return {}
-        found: dict[str, dict[str, Any]] = {}
-        chunks = [
-            (tag, chunk) for tag, chunk in self.data.items() if isinstance(chunk, dict) and "_|-" in tag
-        ]
-        for tag, chunk in sorted(chunks, key=lambda item: item[1].get("__run_num__", 0)):
-            module, identifier, _, function = tag.split("_|-")
-            name = chunk.get("__id__", identifier)
-            found[f"{name} ({module}.{function})" if name in found else name] = chunk
-        return found
-
-    @property
-    def changed(self) -> list[str]:
-        """IDs of the states that report changes (with ``test=True``: that would make them)."""
-        return [name for name, state in self.states.items() if state.get("changes")]
-
-    @property
-    def predicted(self) -> list[str]:
-        """IDs of the states whose result is None: with ``test=True`` those that would change something."""
-        return [name for name, state in self.states.items() if state.get("result") is None]
-
-    @property
-    def failed(self) -> list[str]:
-        """IDs of the states that failed."""
-        return [name for name, state in self.states.items() if state.get("result") is False]
-
-    @property
-    def errors(self) -> list[str]:
-        """Why no state ran, if none did."""
-        if self.states:
-            return []
-        return [str(item) for item in self.data] if isinstance(self.data, list) else [str(self.data)]
-
-    @property
-    def ok(self) -> bool:
-        """Whether qubesctl would say OK: exit code 0, and states ran."""
-        return self.returncode == 0 and bool(self.states) and not self.failed
-
-    @cached_property
-    def printed(self) -> str:
-        """What salt-ssh prints where nobody asked it for JSON: its highstate outputter's text."""
-        done = subprocess.run(
-            [sys.executable, "-c", _PRINT],
-            input=json.dumps({self.minion: self.data}),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
-
-    @property
-    def logged(self) -> str:
-        """What dom0 writes to /var/log/qubes/mgmt-NAME.log: what was printed, cut to printable ASCII."""
-        return printable(self.printed + self.stderr)
-
-    def check(self) -> Applied:
-        """Return this, or fail with what was printed when it is not :attr:`ok`."""
-        if not self.ok:
-            raise LabError(
-                f"applying to {self.minion} failed ({self.returncode}):\n{self.printed}\n{self.stderr}"
-            )
-        return self
-
-
-def printable(text: str) -> str:
-    """Return a text as dom0 logs what comes from a qube (qubessalt.ManageVM.salt_call)."""
-    ascii_only = text.encode("ascii", "ignore").decode()
-    return "\n".join("".join(c for c in line if " " <= c <= "~") for line in ascii_only.splitlines())
-
-
-_PRINT = """\
-import json, sys
-import salt.config, salt.output
-opts = salt.config.DEFAULT_MASTER_OPTS.copy()
-opts.update(color=False, strip_colors=True, state_verbose=True, state_output="full", extension_modules="")
-data = json.load(sys.stdin)
-out = "highstate" if all(isinstance(v, dict) for v in data.values()) else "nested"
-salt.output.display_output(data, out, opts)
-"""
 
 
 class Qubesctl:
@@ -384,19 +263,7 @@ class Qubesctl:
         place, _ = self._lay_out_management(machine)
         entry = machine.entering([])
         if trace:
-            options = [
-                "-f",
-                "-qq",
-                "--seccomp-bpf",
-                "-s",
-                "65535",
-                "-e",
-                "trace=execve",
-                "-A",
-                "-o",
-                str(trace),
-            ]
-            entry = ["strace", *options, *entry]
+            entry = traced(trace, entry)
         (self._qubes / machine.name).write_text("\n".join(entry), encoding="utf-8")
         words = ["salt-ssh", f"--config-dir={place / 'etc'}", "-w", machine.name, *command]
         try:
@@ -495,36 +362,3 @@ class _Started:
     def __exit__(self, *_: object) -> None:
         if self._ours:
             self._machine.shutdown()
-
-
-# A line of execve(2) of strace(1): the process, the words, and how it ends or where it is broken off.
-_EXECVE = re.compile(r'(\d+) +execve\("(?:[^"\\]|\\.)*", \[(.*)\], (.*)')
-_RESUMED = re.compile(r"(\d+) +<\.\.\. execve resumed>.* = (.*)")
-
-
-def executed(trace: Path) -> list[list[str]]:
-    """Return the command lines in what strace(1) wrote of execve(2), from each root shell on.
-
-    What two processes do at once is broken off and resumed on a line of its own. Only what is said to have failed is
-    left out.
-    """
-    found: dict[int, list[str]] = {}
-    broken_off: dict[str, int] = {}
-    for number, line in enumerate(trace.read_text(encoding="utf-8", errors="replace").splitlines()):
-        if resumed := _RESUMED.match(line):
-            begun = broken_off.pop(resumed[1], None)
-            if resumed[2].startswith("-1 "):
-                found.pop(begun, None)
-            continue
-        match = _EXECVE.match(line)
-        if not match or not match[3].endswith((" = 0", " ...>")):
-            continue
-        words = re.findall(r'"((?:[^"\\]|\\.)*)"', match[2])
-        if words[:1] == ["nsenter"] or words[:2] == ["env", "--chdir=/"]:
-            continue
-        found[number] = [
-            word.encode("latin-1", "replace").decode("unicode_escape", "replace") for word in words
-        ]
-        if match[3].endswith(" ...>"):
-            broken_off[match[1]] = number
-    return list(found.values())
