@@ -9,20 +9,18 @@ Dovecot's "Postfix and Dovecot SASL".
 from __future__ import annotations
 
 import base64
-import email
-import email.message
-import email.policy
 import json
 import os
 import re
 import threading
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import container
 from .container import Container
+from .kept_mail import KEEP, Mail
+from .mail_host_files import DOVECOT_CONF, MAIN_CF, MASTER_CF
 from .network import WORLD, in_namespace
 
 if TYPE_CHECKING:
@@ -32,97 +30,6 @@ if TYPE_CHECKING:
     from .certificates import Certificate
     from .network import Network
     from .processes import Cgroup
-
-_MAIN = """\
-compatibility_level = 3.10
-myhostname = {name}
-mydestination =
-inet_protocols = ipv4
-mynetworks = {networks}
-smtpd_banner = $myhostname ESMTP
-# Everything that is accepted is kept, in one piece whatever the recipients' domains are.
-default_transport = keep:everything
-local_transport = keep:everything
-relay_transport = keep:everything
-virtual_transport = keep:everything
-keep_destination_recipient_limit = 100
-local_recipient_maps =
-smtpd_tls_cert_file = /etc/postfix/certificate.pem
-smtpd_tls_key_file = /etc/postfix/key.pem
-smtpd_tls_security_level = {tls}
-smtpd_tls_loglevel = 1
-smtpd_tls_received_header = yes
-smtpd_sasl_type = dovecot
-smtpd_sasl_path = /run/dovecot/postfix
-smtpd_sasl_auth_enable = {sasl}
-smtpd_tls_auth_only = yes
-smtpd_sasl_authenticated_header = yes
-smtpd_sender_login_maps = texthash:/etc/postfix/logins
-smtpd_sender_restrictions = {senders}
-smtpd_relay_restrictions = {relays}
-smtpd_recipient_restrictions =
-smtpd_client_connection_count_limit = 0
-smtpd_error_sleep_time = 0
-"""
-
-_MASTER = """\
-{services}
-pickup    unix  n       -       n       60      1       pickup
-cleanup   unix  n       -       n       -       0       cleanup
-qmgr      unix  n       -       n       300     1       qmgr
-tlsmgr    unix  -       -       n       1000?   1       tlsmgr
-rewrite   unix  -       -       n       -       -       trivial-rewrite
-bounce    unix  -       -       n       -       0       bounce
-defer     unix  -       -       n       -       0       bounce
-trace     unix  -       -       n       -       0       bounce
-flush     unix  n       -       n       1000?   0       flush
-proxymap  unix  -       -       n       -       -       proxymap
-error     unix  -       -       n       -       -       error
-retry     unix  -       -       n       -       -       error
-discard   unix  -       -       n       -       -       discard
-anvil     unix  -       -       n       -       1       anvil
-scache    unix  -       -       n       -       1       scache
-postlog   unix-dgram n  -       n       -       1       postlogd
-keep      unix  -       n       n       -       4       pipe
-  flags= user=mail null_sender= argv=/usr/local/bin/keep
-  ${{queue_id}} ${{sasl_username}} ${{client_address}} ${{client_helo}} ${{sender}} ${{recipient}}
-"""
-
-# pipe(8) expands what is empty to an empty argument, and ${recipient} to one argument each.
-_KEEP = """\
-#!/usr/bin/python3
-import base64, json, os, sys, time
-queue_id, login, address, helo, sender, *recipients = sys.argv[1:]
-raw = sys.stdin.buffer.read()
-kept = {"time": time.time(), "queue_id": queue_id, "login": login, "client_address": address, "helo": helo,
-        "sender": sender, "recipients": recipients, "raw": base64.b64encode(raw).decode()}
-path = f"/var/lib/kept/{time.time_ns():020}-{queue_id}"
-with open(path + ".new", "w") as file:
-    json.dump(kept, file)
-os.rename(path + ".new", path + ".json")
-"""
-
-_DOVECOT = """\
-dovecot_config_version = 2.4.0
-dovecot_storage_version = 2.4.0
-protocols =
-ssl = no
-auth_mechanisms = {mechanisms}
-auth_allow_cleartext = yes
-auth_username_chars =
-auth_username_format = %{{user}}
-auth_failure_delay = 0
-auth_verbose = yes
-log_debug = category=auth
-passdb passwd-file {{
-  passwd_file_path = /etc/dovecot/users
-}}
-service auth {{
-  unix_listener postfix {{
-    mode = 0666
-  }}
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -139,50 +46,6 @@ class Login:
     user: str
     ok: bool
     mechanism: str
-
-
-@dataclass(frozen=True)
-class Mail:
-    """A message that a host accepted.
-
-    Args:
-        login: who was logged in; "" if nobody.
-        sender: envelope sender.
-        recipients: envelope recipients.
-        client_address: where it came from.
-        helo: how the client named itself.
-        queue_id: the host's name for it.
-        raw: the message, with the host's own Received header on top.
-        time: when, in seconds since the epoch.
-
-    """
-
-    login: str
-    sender: str
-    recipients: list[str]
-    client_address: str
-    helo: str
-    queue_id: str
-    raw: bytes
-    time: float
-
-    @cached_property
-    def message(self) -> email.message.EmailMessage:
-        """The message, parsed."""
-        parsed = email.message_from_bytes(self.raw, policy=email.policy.default)
-        assert isinstance(parsed, email.message.EmailMessage)
-        return parsed
-
-    @property
-    def subject(self) -> str:
-        """Its subject."""
-        return str(self.message["Subject"] or "")
-
-    @property
-    def tls(self) -> str:
-        """The TLS protocol that it came by, as ``TLSv1.3``; "" if it came in clear."""
-        found = re.search(r"\(using (TLSv[0-9.]+)", str((self.message.get_all("Received") or [""])[0]))
-        return found[1] if found else ""
 
 
 class MailHost(Container):
@@ -247,7 +110,7 @@ class MailHost(Container):
 
     def files(self) -> dict[str, tuple[str, int]]:
         """Return path -> content and mode of the host's configuration."""
-        main = _MAIN.format(
+        main = MAIN_CF.format(
             name=self.name,
             networks=self.networks,
             tls=self.tls,
@@ -258,12 +121,12 @@ class MailHost(Container):
         main += "".join(f"{name} = {value}\n" for name, value in self._settings.items())
         return {
             "etc/postfix/main.cf": (main, 0o644),
-            "etc/postfix/master.cf": (_MASTER.format(services=self.services), 0o644),
+            "etc/postfix/master.cf": (MASTER_CF.format(services=self.services), 0o644),
             "etc/postfix/certificate.pem": (self.certificate.certificate, 0o644),
             "etc/postfix/key.pem": (self.certificate.key, 0o600),
             "etc/postfix/logins": ("", 0o644),
-            "usr/local/bin/keep": (_KEEP, 0o755),
-            "etc/dovecot/dovecot.conf": (_DOVECOT.format(mechanisms=self.mechanisms()), 0o644),
+            "usr/local/bin/keep": (KEEP, 0o755),
+            "etc/dovecot/dovecot.conf": (DOVECOT_CONF.format(mechanisms=self.mechanisms()), 0o644),
             "etc/dovecot/users": ("", 0o644),
             "etc/hostname": (self.name + "\n", 0o644),
             "etc/resolv.conf": ("nameserver 10.139.1.1\n", 0o644),
