@@ -14,7 +14,8 @@ LONGEST = (
     "lab/test_secrets.py",
     "lab/test_queue.py",
     "lab/test_copies.py",
-    "lab/test_lab.py",
+    "lab/test_lab_qubesctl.py",
+    "lab/test_lab_cleanup.py",
     "lab/test_clean.py",
     "lab/test_malformed.py",
 )

@@ -39,6 +39,18 @@ def prepared(lab: Lab) -> Template:
     return template
 
 
+@pytest.fixture(scope="module")
+def bare(lab: Lab) -> Template:
+    """Give a template that no test changes."""
+    return lab.template("debian-13")
+
+
+@pytest.fixture(scope="module")
+def bare_client(lab: Lab, bare: Template) -> Qube:
+    """Give an app qube without any mail transfer agent."""
+    return lab.qube("client", template=bare)
+
+
 @pytest.fixture(scope="session")
 def relay_a(lab: Lab) -> Relay:
     """Give the submission server of ALICE and ANN."""
