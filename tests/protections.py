@@ -259,7 +259,7 @@ PROTECTIONS = (
     ),
     _p(
         "a table is built anew",
-        "tests/functional/test_postmap.py::test_old_values_leave_the_disk",
+        "tests/functional/test_postmap_build.py::test_old_values_leave_the_disk",
         (
             '        process = run("postalias"',
             "        if os.path.exists(target):\n"

@@ -17,6 +17,8 @@ import salt.loader
 from salt.loader.lazy import LazyLoader
 from saltfactories.utils.functional import Loaders
 
+from tests.functional.tables import COMPILED, Table
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -116,3 +118,17 @@ def config_dir(tmp_path: Path) -> Path:
         # Postfix waits 2 s for a file of the last seconds to "cool down".
         os.utime(file, (0, 0))
     return directory
+
+
+@pytest.fixture
+def make_table(loaders: object, tmp_path: Path, config_dir: Path) -> Callable[[str], Table]:
+    """``make_table("hash")``: a table of that type, in a directory for tables only."""
+    directory = tmp_path / "tables"
+    directory.mkdir()
+    return lambda kind: Table(loaders.modules.postmap, kind, directory, config_dir)
+
+
+@pytest.fixture(params=COMPILED)
+def table(request: pytest.FixtureRequest, make_table: Callable) -> Table:
+    """A table of each type that is compiled."""
+    return make_table(request.param)
