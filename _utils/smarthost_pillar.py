@@ -18,7 +18,7 @@ import ipaddress
 import re
 from typing import Any
 
-from smarthost_settings import TUNABLE, refused, setting_text
+from smarthost_settings import TUNABLE, contradictions, refused, setting_text
 
 TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
 TLS_MODES = ("implicit", "starttls")
@@ -423,15 +423,12 @@ class _Checker:
                 self._add("settings: a key is not the name of a main.cf parameter")
             elif why := refused(name):
                 self._add(f"settings: {name} cannot be set: {why[0]}; {why[1]}")
-            elif (text := setting_text(setting)) is None or not re.fullmatch(TUNABLE[name][1], text):
-                self._add(f"settings: {name} must be {TUNABLE[name][0]}")
+            elif (text := setting_text(setting)) is None or not TUNABLE[name].takes(text):
+                self._add(f"settings: {name} must be {TUNABLE[name].must_be}")
             else:
                 settings[name] = text
-        # local(8) and virtual(8) die of it.
-        mailbox = int(settings.get("mailbox_size_limit", 0))
-        message = int(settings.get("message_size_limit", 10240000))
-        if mailbox and not 0 < message <= mailbox:
-            self._add("settings: mailbox_size_limit must be 0 or at least message_size_limit")
+        for told in contradictions(settings, "10240000"):
+            self._add(told)
         return settings
 
     def _user(self, value: object) -> str:

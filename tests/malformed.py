@@ -27,6 +27,9 @@ _FINGERPRINTS = (
     f"{_ACCOUNT}: tls: fingerprint must hold SHA-256 fingerprints, 32 pairs of hexadecimal digits with colons between"
     ' them, in quotes ("AB:CD:...").'
 )
+_MESSAGE_SIZE = (
+    "settings: message_size_limit must be a whole number of bytes from 100000 to 1000000000, or 0 for none."
+)
 _USER = "user must be the name of the local user who reads the mail, in Qubes usually user."
 _NOT_AN_ADDRESS = "is not a mail address like your.mail@example.com."
 _ADDRESS_MISSING = "Account 1: address must be a mail address like your.mail@example.com."
@@ -458,21 +461,21 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
     (
         "a size that is no number",
         _settings(message_size_limit="abc"),
-        ("settings: message_size_limit must be a whole number of bytes, 0 for no limit.",),
+        (_MESSAGE_SIZE,),
     ),
     (
         "a size that is an expansion",
         _settings(message_size_limit="${mailbox_size_limit}"),
-        ("settings: message_size_limit must be a whole number of bytes, 0 for no limit.",),
+        (_MESSAGE_SIZE,),
     ),
     (
         "two lines in a value",
         _settings(queue_run_delay="300s\nrelayhost = x"),
-        ("settings: queue_run_delay must be a time such as 90s, 30m, 4h or 5d, and not 0.",),
+        ("settings: queue_run_delay must be a time such as 90s, 30m, 4h or 5d, from 10s to 1h.",),
     ),
     (
         "a mailbox smaller than a message",
-        _settings(mailbox_size_limit=1000),
+        _settings(mailbox_size_limit=200000),
         ("settings: mailbox_size_limit must be 0 or at least message_size_limit.",),
     ),
     (

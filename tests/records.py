@@ -74,25 +74,10 @@ LIST_IDS = (
     "x.users",
 )
 FOLDERS = ("list", "list/users", "a/b/c", "-x", "+", "_", "x.y", "x..", "News", "x" * 200, "List/cur.")
-# By the words that smarthost_pillar says of them.
-VALUES = {
-    "whole number of bytes": ("0", "20480000", 5),
-    "whole number from": ("1", "007", 999999999),
-    "whole number": ("0", "50", 3),
-    "time of up to": ("0", "30d", "14w", "999h", 100),
-    "time": ("1", "90s", "0030m", "99999h", "999w", 5),
-    "yes or no": ("yes", "no", True, False),
-    "all, ipv4": ("all", "ipv4, ipv6", "ipv6"),
-    "any, ipv4": ("any", "ipv6"),
-    "dns, native": ("native, dns", "dns"),
-    "0, 1 or 2": ("0", 2),
-    "medium": ("medium", "high"),
-    "TLSv1": (">=TLSv1.2", ">=TLSv1.3"),
-}
 TUNINGS = tuple(
     (name, value)
-    for name, (kind, _) in sorted(smarthost_settings.TUNABLE.items())
-    for value in next(values for words, values in VALUES.items() if words in kind)
+    for name, setting in sorted(smarthost_settings.TUNABLE.items())
+    for value in (*setting.values, *([True, False] if setting.values == ("yes", "no") else []))
     if name != "mailbox_size_limit"
 )
 
