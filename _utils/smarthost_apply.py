@@ -69,8 +69,8 @@ def configure(
 
     Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
     """
-    _raise(smarthost_pillar.problems(pillar))
-    record = smarthost_pillar.normalise(pillar)
+    record, problems = smarthost_pillar.check(pillar)
+    _raise(problems)
     user = smarthost_requirements.user(record["user"])
     if not (test and prepares):
         _raise(smarthost_requirements.missing(record, facts, places, template))

@@ -132,7 +132,7 @@ _TUNABLE: tuple[tuple[Setting, str], ...] = (
     (_number(5, 1000), "deliver_lock_attempts fork_attempts"),
     # Mail that is fetched has come over 20 hosts at times.
     (_number(50, 1000), "hopcount_limit"),
-    (_number(1, 10_000), "max_use"),
+    (_number(1, 10_000), "max_use smtpd_recipient_overshoot_limit"),
     # RFC 2046 5.1.1: a boundary has up to 70 characters.
     (_number(70, 10_000), "mime_boundary_length_limit"),
     (_number(20, 1000), "mime_nesting_limit"),
@@ -145,7 +145,7 @@ _TUNABLE: tuple[tuple[Setting, str], ...] = (
     (
         _number(0, 1000),
         "smtpd_client_connection_count_limit smtpd_client_connection_rate_limit smtpd_client_message_rate_limit"
-        " smtpd_client_recipient_rate_limit smtpd_recipient_overshoot_limit",
+        " smtpd_client_recipient_rate_limit",
     ),
     (_time("0", "1h"), "*_destination_rate_delay *_transport_rate_delay"),
     (_time("10m", "100d", zero=True, unit="h"), "delay_warning_time"),

@@ -302,12 +302,12 @@ PROTECTIONS = (
     ),
     _p(
         "line breaks are refused",
-        f"{_PASSWORDS}_that_postfix_cannot_hold_is_refused_in_a_sentence",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
         ('re.search(r"[\\n\\r\\0]", value)', 're.search(r"[\\r\\0]", value)'),
     ),
     _p(
         "white space at the end is refused",
-        f"{_PASSWORDS}_that_postfix_cannot_hold_is_refused_in_a_sentence",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
         ('value[-1] in " \\t\\v\\f"', 'value[-1] in "\\v\\f"'),
     ),
     # Injection
@@ -319,12 +319,13 @@ PROTECTIONS = (
     _p(
         "control characters in a user name are refused",
         f"{_UNIT}_a_malformed_pillar",
-        ("value != value.strip() or _CONTROL.search(value)", "value != value.strip()"),
+        ('re.search(r"[\\x00-\\x1f\\x7f]", value)', "False"),
+        ('raise Wrong(f" holds {odd}, which', 'return (f" holds {odd}, which'),
     ),
     _p(
         "what a host name may be",
         f"{_UNIT}_a_malformed_pillar",
-        ("elif not _HOST.fullmatch(value):", "elif not value.strip():"),
+        ("not _HOST.fullmatch(text)", "not text.strip()"),
     ),
     _p(
         "what a folder may be",
@@ -338,8 +339,8 @@ PROTECTIONS = (
         "what a list may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            "not isinstance(list_id, str) or not _LIST_ID.fullmatch(list_id)",
-            "not isinstance(list_id, str)",
+            "not isinstance(value, str) or not _LIST_ID.fullmatch(value)",
+            "not isinstance(value, str)",
         ),
     ),
     _p(

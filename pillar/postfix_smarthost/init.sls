@@ -27,6 +27,7 @@ import yaml
 
 QUBES_YAML = Path(__file__).with_name("qubes.yaml")
 JINJA_MARK = re.compile(r"\{[{%#]")
+LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 PLAIN_KEY = re.compile(r"[\w.@-]+", re.ASCII)
 
 
@@ -35,7 +36,7 @@ class QubesYamlError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without duplicate keys, of which PyYAML silently takes the last."""
+    """YAML without duplicate keys, of which PyYAML silently takes the last, and without octal numbers."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -50,6 +51,14 @@ class _Loader(yaml.SafeLoader):
                 )
             lines[key.value] = line
         return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int | str:
+        """Leave what begins with a zero as it is written: 0465 is 309 to YAML, and no port that anybody means."""
+        value = self.construct_scalar(node)
+        return value if LEADING_ZERO.fullmatch(value) else super().construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def run() -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-import smarthost_pillar
 import smarthost_plan
+import smarthost_schema
 from smarthost_pillar import normalise, problems
+from smarthost_schema import ACCOUNT, RECORD, names
 from smarthost_settings import refused
 from tests.malformed import ALICE, BOB, FINGERPRINT, MALFORMED, SECRET
 from tests.records import FACTS, anything, fuzz, hostile, password, randoms, record, records, username
@@ -53,6 +54,7 @@ def test_the_regular_shape() -> None:
                 "senders": ["bob@example.org"],
                 "tls_mode": "implicit",
                 "fingerprints": [],
+                "derived": [],
             },
             {
                 "address": "alice@example.com",
@@ -63,6 +65,7 @@ def test_the_regular_shape() -> None:
                 "senders": ["alice@example.com", "me@alias.example"],
                 "tls_mode": "starttls",
                 "fingerprints": [],
+                "derived": [],
             },
         ],
         "discard_senders": ["spam.example", "junk@example.net"],
@@ -161,8 +164,7 @@ def test_a_good_pillar_has_no_problems(record: dict[str, Any]) -> None:
 
 
 KEYS = sorted(
-    {*smarthost_pillar._RECORD_KEYS, *smarthost_pillar._ACCOUNT_KEYS}
-    | {*smarthost_pillar._TLS_KEYS, *smarthost_pillar._LIST_KEYS, "relayhost", "message_size_limit"}
+    {path.rpartition(":")[2] for path, _ in smarthost_schema.paths()} | {"relayhost", "message_size_limit"}
 )
 # A secret where it belongs and where it does not.
 TEXTS = [
@@ -189,7 +191,7 @@ def test_whatever_a_pillar_holds_the_answer_is_sentences(random: Random) -> None
     assert are_sentences(problems(anything(random, TEXTS, keys)))
     accounts = [{key: anything(random, TEXTS, keys) for key in random.sample(KEYS, 4)} for _ in range(2)]
     assert are_sentences(problems({"accounts": accounts}))
-    record = {key: anything(random, TEXTS, keys) for key in smarthost_pillar._RECORD_KEYS}
+    record = {key: anything(random, TEXTS, keys) for key in names(RECORD)}
     assert are_sentences(problems(record))
 
 
@@ -202,7 +204,7 @@ def test_one_wrong_value_in_a_good_pillar(random: Random) -> None:
     account.pop("password_base64", None)
     account["password"] = SECRET
     place = random.choice([account, made])
-    key = random.choice(smarthost_pillar._ACCOUNT_KEYS if place is account else smarthost_pillar._RECORD_KEYS)
+    key = random.choice(names(ACCOUNT if place is account else RECORD))
     place[key] = anything(random, TEXTS, KEYS)
     assert are_sentences(problems(made))
 
