@@ -27,7 +27,7 @@ import yaml
 
 QUBES_YAML = Path(__file__).with_name("qubes.yaml")
 JINJA_MARK = re.compile(r"\{[{%#]")
-LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
+LEADING_ZERO = re.compile(r"0[0-9_]+")
 PLAIN_KEY = re.compile(r"[\w.@-]+", re.ASCII)
 
 
@@ -36,14 +36,21 @@ class QubesYamlError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without duplicate keys, of which PyYAML silently takes the last, and without octal numbers."""
+    """YAML without duplicate keys, of which PyYAML silently takes the last, and without octal ports."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
-        for key, _value in node.value:
+        for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
+            # 0465 is 309 to YAML. The qube tells of one that begins with a zero.
+            if (
+                key.value == "port"
+                and isinstance(value, yaml.ScalarNode)
+                and LEADING_ZERO.fullmatch(value.value)
+            ):
+                value.tag = "tag:yaml.org,2002:str"
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise QubesYamlError(
@@ -51,14 +58,6 @@ class _Loader(yaml.SafeLoader):
                 )
             lines[key.value] = line
         return node
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int | str:
-        """Leave what begins with a zero as it is written: 0465 is 309 to YAML, and no port that anybody means."""
-        value = self.construct_scalar(node)
-        return value if LEADING_ZERO.fullmatch(value) else super().construct_yaml_int(node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def run() -> dict[str, Any]:
