@@ -9,7 +9,7 @@ sheet; those that it lacks are here, each with the source that it was taken from
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from smarthost_provider_sheet import SHEET
 
@@ -200,6 +200,22 @@ def password_hint(relay: str) -> str:
         The host name of the relay, in lower case.
     """
     return _APP_PASSWORDS.get(relay, "")
+
+
+def derived(accounts: list[dict[str, Any]]) -> list[str]:
+    """
+    Say of each account what follows its provider, in sentences.
+
+    accounts : list
+        Accounts in their regular shape.
+    """
+    return [
+        f"{account['address']} leaves by {account['relay']}, port {account['port']}, TLS mode {account['tls_mode']}:"
+        f" {', '.join(account['derived'])} follow{'' if account['derived'][1:] else 's'} its provider."
+        + (f" {hint}." if (hint := password_hint(account["relay"])) else "")
+        for account in accounts
+        if account["derived"]
+    ]
 
 
 @functools.cache

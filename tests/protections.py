@@ -310,6 +310,29 @@ PROTECTIONS = (
         f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
         ('value[-1] in " \\t\\v\\f"', 'value[-1] in "\\v\\f"'),
     ),
+    _p(
+        "characters that cannot be seen are refused",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
+        ("if odd := odd_characters(value):", 'if odd := "":'),
+    ),
+    _p(
+        "typographic quotation marks are refused",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
+        ("if in_typographic_quotes(value):", "if not value:"),
+    ),
+    _p(
+        "an unknown key is not shown",
+        "tests/unit/test_schema.py::test_an_unknown_key_is_told_by_the_nearest_one_and_never_shown[account]",
+        ('f"{where} has an unknown key{which}: "', 'f"{where} has an unknown key {text}{which}: "'),
+    ),
+    _p(
+        "copies of what was made by hand are root's",
+        "tests/unit/test_kept_copies.py::test_copies_are_never_open_to_others",
+        (
+            "copy), read(path), 0o600)",
+            "copy), read(path), 0o644)",
+        ),
+    ),
     # Injection
     _p(
         "raw blocks around Jinja marks of other texts",
@@ -364,6 +387,16 @@ PROTECTIONS = (
         "a value is of its parameter's range",
         "tests/unit/test_settings.py::test_a_value_of_its_parameter_s_type[smtp_tls_loglevel-good8-bad8]",
         ('_choice("0", "1", "2")', '_choice("0", "1", "2", "3", "4")'),
+    ),
+    _p(
+        "the least that a setting may be",
+        "tests/lab/test_settings.py::test_value_that_takes_a_promise_away_is_refused",
+        ("return least <= amount <= most or", "return amount <= most or"),
+    ),
+    _p(
+        "the most that a setting may be",
+        "tests/lab/test_settings.py::test_value_that_takes_a_promise_away_is_refused",
+        ("return least <= amount <= most or", "return least <= amount or"),
     ),
 )
 
