@@ -29,10 +29,13 @@ SLS_FILES := $(shell grep -L '^\#!py' $(filter %.sls %.jinja %.top,$(FILES)) /de
 PLAIN_SLS := $(shell grep -LE '\{[{%\#]|^\#!py' $(filter %.sls %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
 YAML_FILES := $(filter %.yaml %.yml %.yaml.example %/.yamllint %/FORMULA %/pillar.example,$(FILES)) $(PLAIN_SLS)
 
-.PHONY: help demo test lint unit functional lab fuzz soak unprotected bench clean apt-lint apt-functional apt-lab root
+.PHONY: help docs demo test lint unit functional lab fuzz soak unprotected bench clean apt-lint apt-functional apt-lab root
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+docs: $(VENV)/installed ## write what follows from the schema of the pillar: README.md's table, pillar.schema.json
+	@$(BIN)/python -m tools.docs
 
 demo: apt-lab $(VENV)/installed ## build the lab, send mail, show which account logged in where
 	@$(BIN)/python -m tests.lab.demo

@@ -25,6 +25,7 @@ from salt.exceptions import CommandExecutionError
 import smarthost_disk
 import smarthost_pillar
 import smarthost_plan
+import smarthost_providers
 import smarthost_requirements
 import smarthost_service
 import smarthost_sorting
@@ -68,8 +69,8 @@ def configure(
 
     Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
     """
-    _raise(smarthost_pillar.problems(pillar))
-    record = smarthost_pillar.normalise(pillar)
+    record, problems = smarthost_pillar.check(pillar)
+    _raise(problems)
     user = smarthost_requirements.user(record["user"])
     if not (test and prepares):
         _raise(smarthost_requirements.missing(record, facts, places, template))
@@ -91,6 +92,8 @@ def configure(
         )
         replace = "files" in changes
         notes = smarthost_take_over.not_carried_over(places, plan, record, user.pw_dir)
+        told = {name for names in changes.get("accounts", {}).values() for name in names}
+        notes += smarthost_providers.derived([a for a in record["accounts"] if told & {*a["senders"]}])
         missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
             changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}

@@ -67,6 +67,16 @@ _ACTIVATION = (
         r"\s*(?:/\S*/)?systemctl\s+(?:--no-block\s+)?(?:re)?start\s+(?:--no-block\s+)?postfix(?:\.service)?\s*(?:#.*)?"
     ),
 )
+# The parts of a shell script that hold line breaks which end no line of it, by bash(1), QUOTING.
+_PART = re.compile(
+    r"""\\.                                     # what is escaped
+      | (?<![^\s;&|()])\#[^\n]*                # a comment
+      | (?P<plain>\$'(?:\\.|[^'\\])*' | '[^']*' | `(?:\\.|[^`\\])*` | =\([^()'"`]*\))
+      | (?P<text>"(?:\\.|[^"\\])*")
+      | (?P<open>['"`])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 _CONTINUES = re.compile(r"(?:\\|(?:&&|\|)\s*(?:#.*)?)$")
 _RELATED = re.compile(r"(?!\s*#).*(?:\bmount\b.*/etc/postfix|\bstart\b.*\bpostfix|\bpostfix\b.*\bstart)")
 
@@ -82,12 +92,14 @@ def rc_local(text: str) -> dict[str, Any]:
     lines of the new text that seem to do the same in another way.
     """
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    # What belongs to a longer command, or to a document in the script, is left to the user.
+    # What belongs to a longer command, or to a document or a text in the script, is left to the user.
     document = "<<" in text
     kept, continued = [], False
-    for line in lines:
+    quoted = _begin_in_quotes(text)
+    for number, line in enumerate(lines):
         content = line.rstrip("\r\n")
-        if document or continued or not any(pattern.fullmatch(content) for pattern in _ACTIVATION):
+        of_another = document or continued or number in quoted
+        if of_another or not any(pattern.fullmatch(content) for pattern in _ACTIVATION):
             kept.append(line)
         continued = bool(_CONTINUES.search(content))
     return {
@@ -95,6 +107,23 @@ def rc_local(text: str) -> dict[str, Any]:
         "removed": len(lines) - len(kept),
         "related": rc_local_lines("".join(kept)),
     }
+
+
+def _begin_in_quotes(text: str) -> set[int]:
+    """
+    Return the numbers, from 0, of the lines of a shell script that begin inside a text, or a list, of an earlier line.
+
+    All do where that cannot be told: a text does not end, or there are commands within it.
+    """
+    found: set[int] = set()
+    for part in _PART.finditer(text):
+        kind = part.lastgroup
+        if kind == "open" or (kind == "text" and re.search(r"\$\(|`", part[0])):
+            return {*range(text.count("\n") + 1)}
+        if kind:
+            first = text.count("\n", 0, part.start())
+            found.update(range(first + 1, first + part[0].count("\n") + 1))
+    return found
 
 
 def rc_local_lines(text: str) -> list[int]:

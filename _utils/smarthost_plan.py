@@ -98,7 +98,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     Return the configuration of Postfix for the accounts of a qube.
 
     record : dict
-        The regular shape of the pillar, from ``smarthost_pillar.normalise``.
+        The regular shape of the pillar, from ``smarthost_pillar.check``.
     tables : str
         The directory of the lookup tables, below ``$config_directory``: one of ``smarthost_places.TABLES``.
     facts : dict

@@ -17,7 +17,7 @@ def maildirs(record: dict[str, Any]) -> list[str]:
     Return the folders that must be there before procmail(1) delivers, as paths below the user's home.
 
     record : dict
-        The regular shape of the pillar, from ``smarthost_pillar.normalise``.
+        The regular shape of the pillar, from ``smarthost_pillar.check``.
 
     procmail makes a list's maildir itself but not the folders above it, and without ``~/.maildir`` it delivers
     into the home directory.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import smarthost_providers
 import smarthost_service
 from smarthost_disk import manifest, tables_in_use
 from smarthost_files import count_files
@@ -40,6 +41,9 @@ def status(places: Places) -> dict[str, Any]:
         notes.append(
             f"{_messages(counts['deferred'])} deferred: mailq in the qube says why, and Postfix tries again."
         )
+        relays = sorted({way.partition("[")[2].partition("]")[0] for way in rows(ways).values()})
+        hints = [hint for relay in relays if (hint := smarthost_providers.password_hint(relay))]
+        notes += [f"If it is the login that is refused: {hint}." for hint in hints]
     return {
         "active": is_active,
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,

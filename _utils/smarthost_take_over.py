@@ -8,7 +8,6 @@ What belongs to the recipe, ``smarthost_by_hand`` knows.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import Any
 
@@ -16,7 +15,7 @@ from salt.exceptions import CommandExecutionError
 
 import smarthost_by_hand
 from smarthost_disk import ours
-from smarthost_files import read_if_there, rewrite, to_ascii
+from smarthost_files import read, read_if_there, remove, rewrite, to_ascii, write
 from smarthost_places import BY_HAND, TOP_FILES, Places
 from smarthost_plan import Plan
 
@@ -80,8 +79,9 @@ def keep(config_dir: str, names: dict[str, str]) -> None:
     for name, copy in names.items():
         path = os.path.join(config_dir, name)
         if os.path.lexists(path):
-            shutil.copyfile(path, os.path.join(config_dir, copy))
-            os.chmod(os.path.join(config_dir, copy), 0o600)
+            # Made anew: one that is there keeps its mode, and who has it open reads on.
+            remove(config_dir, copy)
+            write(os.path.join(config_dir, copy), read(path), 0o600)
 
 
 def rc_local(path: str, test: bool = False) -> dict[str, Any]:

@@ -302,13 +302,36 @@ PROTECTIONS = (
     ),
     _p(
         "line breaks are refused",
-        f"{_PASSWORDS}_that_postfix_cannot_hold_is_refused_in_a_sentence",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
         ('re.search(r"[\\n\\r\\0]", value)', 're.search(r"[\\r\\0]", value)'),
     ),
     _p(
         "white space at the end is refused",
-        f"{_PASSWORDS}_that_postfix_cannot_hold_is_refused_in_a_sentence",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
         ('value[-1] in " \\t\\v\\f"', 'value[-1] in "\\v\\f"'),
+    ),
+    _p(
+        "characters that cannot be seen are refused",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
+        ("if odd := odd_characters(value):", 'if odd := "":'),
+    ),
+    _p(
+        "typographic quotation marks are refused",
+        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
+        ("if in_typographic_quotes(value):", "if not value:"),
+    ),
+    _p(
+        "an unknown key is not shown",
+        "tests/unit/test_schema.py::test_an_unknown_key_is_told_by_the_nearest_one_and_never_shown[account]",
+        ('f"{where} has an unknown key{which}: "', 'f"{where} has an unknown key {text}{which}: "'),
+    ),
+    _p(
+        "copies of what was made by hand are root's",
+        "tests/unit/test_kept_copies.py::test_copies_are_never_open_to_others",
+        (
+            "copy), read(path), 0o600)",
+            "copy), read(path), 0o644)",
+        ),
     ),
     # Injection
     _p(
@@ -319,12 +342,13 @@ PROTECTIONS = (
     _p(
         "control characters in a user name are refused",
         f"{_UNIT}_a_malformed_pillar",
-        ("value != value.strip() or _CONTROL.search(value)", "value != value.strip()"),
+        ('re.search(r"[\\x00-\\x1f\\x7f]", value)', "False"),
+        ('raise Wrong(f" holds {odd}, which', 'return (f" holds {odd}, which'),
     ),
     _p(
         "what a host name may be",
         f"{_UNIT}_a_malformed_pillar",
-        ("elif not _HOST.fullmatch(value):", "elif not value.strip():"),
+        ("not _HOST.fullmatch(text)", "not text.strip()"),
     ),
     _p(
         "what a folder may be",
@@ -338,8 +362,8 @@ PROTECTIONS = (
         "what a list may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            "not isinstance(list_id, str) or not _LIST_ID.fullmatch(list_id)",
-            "not isinstance(list_id, str)",
+            "not isinstance(value, str) or not _LIST_ID.fullmatch(value)",
+            "not isinstance(value, str)",
         ),
     ),
     _p(
@@ -361,8 +385,18 @@ PROTECTIONS = (
     ),
     _p(
         "a value is of its parameter's range",
-        f"{_UNIT}_a_value_of_its_parameter_s_type",
-        ('r"[0-2]",', 'r"[0-4]",'),
+        "tests/unit/test_settings.py::test_a_value_of_its_parameter_s_type[smtp_tls_loglevel-good8-bad8]",
+        ('_choice("0", "1", "2")', '_choice("0", "1", "2", "3", "4")'),
+    ),
+    _p(
+        "the least that a setting may be",
+        "tests/lab/test_settings.py::test_value_that_takes_a_promise_away_is_refused",
+        ("return least <= amount <= most or", "return amount <= most or"),
+    ),
+    _p(
+        "the most that a setting may be",
+        "tests/lab/test_settings.py::test_value_that_takes_a_promise_away_is_refused",
+        ("return least <= amount <= most or", "return least <= amount or"),
     ),
 )
 

@@ -9,6 +9,7 @@ import base64
 import copy
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-import smarthost_pillar
+import smarthost_schema
 import smarthost_settings
+from smarthost_text import in_typographic_quotes, odd_characters
 
 FACTS = {
     "hostname": "my-Mail",
@@ -74,25 +76,10 @@ LIST_IDS = (
     "x.users",
 )
 FOLDERS = ("list", "list/users", "a/b/c", "-x", "+", "_", "x.y", "x..", "News", "x" * 200, "List/cur.")
-# By the words that smarthost_pillar says of them.
-VALUES = {
-    "whole number of bytes": ("0", "20480000", 5),
-    "whole number from": ("1", "007", 999999999),
-    "whole number": ("0", "50", 3),
-    "time of up to": ("0", "30d", "14w", "999h", 100),
-    "time": ("1", "90s", "0030m", "99999h", "999w", 5),
-    "yes or no": ("yes", "no", True, False),
-    "all, ipv4": ("all", "ipv4, ipv6", "ipv6"),
-    "any, ipv4": ("any", "ipv6"),
-    "dns, native": ("native, dns", "dns"),
-    "0, 1 or 2": ("0", 2),
-    "medium": ("medium", "high"),
-    "TLSv1": (">=TLSv1.2", ">=TLSv1.3"),
-}
 TUNINGS = tuple(
     (name, value)
-    for name, (kind, _) in sorted(smarthost_settings.TUNABLE.items())
-    for value in next(values for words, values in VALUES.items() if words in kind)
+    for name, setting in sorted(smarthost_settings.TUNABLE.items())
+    for value in (*setting.values, *([True, False] if setting.values == ("yes", "no") else []))
     if name != "mailbox_size_limit"
 )
 
@@ -106,11 +93,18 @@ def hostile(random: Random) -> str:
 
 
 def password(random: Random) -> str:
-    return hostile(random).rstrip(" \t\v\f") or "x"
+    return seen(hostile(random)) or "x"
 
 
 def username(random: Random) -> str:
-    return re.sub(r"[\x00-\x1f\x7f:]", "", hostile(random)).strip() or "x"
+    return seen(hostile(random)).replace(":", "").strip() or "x"
+
+
+def seen(text: str) -> str:
+    """What is left of a text without what cannot be seen or told apart, and without blanks at its ends."""
+    text = "".join(character for character in text if not odd_characters(character)).strip()
+    text = unicodedata.normalize("NFC", text)
+    return f"x{text}x" if in_typographic_quotes(text) else text
 
 
 def address(random: Random) -> str:
@@ -146,9 +140,9 @@ def account(random: Random, senders: list[str], policies: dict[tuple[str, int], 
         made["relay"] = random.choice(HOSTS + IPS)
         tls["fingerprint"] = some(random, FINGERPRINTS, 2) or [FINGERPRINTS[0]]
         if random.random() < 0.5:
-            tls["mode"] = random.choice(smarthost_pillar.TLS_MODES)
+            tls["mode"] = random.choice(smarthost_schema.TLS_MODES)
     # One relay and port has one policy.
-    tls = policies.setdefault((made["relay"].lower(), port or smarthost_pillar.DEFAULT_PORT), tls)
+    tls = policies.setdefault((made["relay"].lower(), port or smarthost_schema.DEFAULT_PORT), tls)
     return made | ({"tls": tls} if tls else {})
 
 
@@ -173,7 +167,7 @@ def record(random: Random) -> dict[str, Any]:
             for list_id in distinct(some(random, LIST_IDS, 3))
         ],
         "settings": dict(some(random, TUNINGS, 3)),
-        "table_type": random.choice(smarthost_pillar.TABLE_TYPES),
+        "table_type": random.choice(smarthost_schema.TABLE_TYPES),
         "user": random.choice(["user", "_x", "a-b_c", "u" * 32]),
     }
 

@@ -27,6 +27,7 @@ import yaml
 
 QUBES_YAML = Path(__file__).with_name("qubes.yaml")
 JINJA_MARK = re.compile(r"\{[{%#]")
+LEADING_ZERO = re.compile(r"0[0-9_]+")
 PLAIN_KEY = re.compile(r"[\w.@-]+", re.ASCII)
 
 
@@ -35,14 +36,21 @@ class QubesYamlError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without duplicate keys, of which PyYAML silently takes the last."""
+    """YAML without duplicate keys, of which PyYAML silently takes the last, and without octal ports."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
-        for key, _value in node.value:
+        for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
+            # 0465 is 309 to YAML. The qube tells of one that begins with a zero.
+            if (
+                key.value == "port"
+                and isinstance(value, yaml.ScalarNode)
+                and LEADING_ZERO.fullmatch(value.value)
+            ):
+                value.tag = "tag:yaml.org,2002:str"
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise QubesYamlError(

@@ -1078,26 +1078,10 @@ def test_postfix_knows_each_setting_that_may_be_tuned(
     configured: Qube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the least and the greatest value that is taken; postmap(1) reads those that all programs share."""
-    extremes = {
-        "whole number of bytes": ("0", "999999999999999"),
-        "whole number from": ("1", "999999999"),
-        "whole number": ("0", "999999999"),
-        "up to 100 days": ("0", "100d"),
-        "not 0": ("1s", "999w"),
-        "time": ("0", "999w"),
-        "yes or no": ("no", "yes"),
-        "all": ("ipv4", "all"),
-        "any": ("any", "ipv6"),
-        "dns": ("dns", "native, dns"),
-        "0, 1": ("0", "2"),
-        "medium": ("medium", "high"),
-        "TLSv1": (">=TLSv1.2", ">=TLSv1.3"),
-    }
-    for which in (0, 1):
+    for which in (0, -1):
         configured.record["settings"] = {
-            name: next(values[which] for words, values in extremes.items() if words in kind)
-            for name, (kind, _) in smarthost_settings.TUNABLE.items()
-        }
+            name: setting.values[which] for name, setting in smarthost_settings.TUNABLE.items()
+        } | {"message_size_limit": smarthost_settings.TUNABLE["message_size_limit"].values[0]}
         configured.applied()
         assert configured.query("bob@example.org", "saslpass") == f"bob:{BOBS}"
 

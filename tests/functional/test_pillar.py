@@ -108,6 +108,10 @@ def test_qube_gets_its_own_entry_only(dom0: Dom0) -> None:
                     "port": 465,
                     "password_base64": base64.b64encode(b"supers3cret").decode(),
                 },
+                {
+                    "address": "you@gmail.com",
+                    "password_base64": base64.b64encode(b"an app password").decode(),
+                },
             ]
         }
     }

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.records import seen
+
 from .accounts import RECIPIENT, unique
 
 if TYPE_CHECKING:
@@ -36,10 +38,7 @@ SHAPES = (
     ":",
     "::a:b:",
     "key: value",
-    " leading blank",
-    "\tleading tab",
     "inner  two   blanks",
-    "inner\ttab",
     "'",
     '"',
     'it\'s "quoted"',
@@ -73,13 +72,10 @@ SHAPES = (
     "a,b;c",
     "../../etc/passwd",
     "\u00e4\u00f6\u00fc\u00df",
-    "e\u0301 and \u00e9",
+    "it\u2019s and \u201cinner\u201d quotes",
     "\u65e5\u672c\u8a9e",
     "\U0001f511 key",
-    "\u00a0no-break blanks\u00a0",
-    "\u2028separator",
-    "\u0085next line",
-    "control \x01\x1b[31m\x7f",
+    "\u05e9\u05c1 and \u0939\u093f\u0928\u094d\u0926\u0940",
     "x" * 255,
     "\u20ac" * 255,
     "{{x}}" * 51,
@@ -89,10 +85,10 @@ ALPHABETS = (
     "{}%#- \"'x",
     "\"'\\",
     "$`(){}|;&<>",
-    " :#\tab",
+    " :#ab",
     "".join(map(chr, range(0x20, 0x7F))),
-    "".join(map(chr, (*range(1, 10), 11, 12, *range(14, 0x180)))),
-    "a\u00e9\u0301\u05d0\u200f\u4e00\U0001f600\U0010ffff",
+    "".join(map(chr, range(0xA1, 0x180))),
+    "a\u00e9\u0301\u05d0\u05b0\u4e00\U0001f600\U0010ffff",
 )
 
 
@@ -102,8 +98,8 @@ def generated(count: int) -> list[str]:
     found = []
     while len(found) < count:
         length = dice.choice((1, 2, 3, dice.randint(4, 40), dice.randint(41, 255)))
-        text = "".join(dice.choices(dice.choice(ALPHABETS), k=length))
-        if text[-1] not in " \t\v\f":
+        text = seen("".join(dice.choices(dice.choice(ALPHABETS), k=length)))
+        if text:
             found.append(text)
     return found
 
@@ -115,9 +111,6 @@ def accounts(lab: Lab) -> dict[str, tuple[str, str]]:
     made = {}
     for number, password in enumerate(passwords):
         names = list(RELAYS) if number < len(SHAPES) else [list(RELAYS)[number % 2]]
-        if min(password) < " ":
-            # As a text, Dovecot takes no control characters ("password having illegal chars").
-            names = ["smtp.scram.test"]
         for name in names:
             made[f"user{number}@{name.removeprefix('smtp.')}"] = name, password
     for name, mechanisms in RELAYS.items():
@@ -188,7 +181,7 @@ def test_password_in_base64_outlives_a_pillar_that_jinja_renders(
     assert lab.relay(relay).wait_for(subject, diagnosis=qube.diagnosis).login == address
 
 
-def test_password_that_postfix_cannot_hold_is_refused_in_a_sentence(
+def test_password_that_cannot_be_held_or_seen_is_refused_in_a_sentence(
     lab: Lab, new_qube: Callable[..., Qube]
 ) -> None:
     impossible = {
@@ -198,6 +191,21 @@ def test_password_that_postfix_cannot_hold_is_refused_in_a_sentence(
         "secret ": "ends with white space",
         "secret\t": "ends with white space",
         "": "is empty",
+        " secret": "begins with white space",
+        "\tsecret": "begins with white space",
+        "secret\tword": "holds U+0009 (a tabulator) as character 7",
+        "secret\u00a0": "holds U+00A0 (NO-BREAK SPACE) as character 7",
+        "\u200bsecret": "holds U+200B (ZERO WIDTH SPACE) as character 1",
+        "\ufeffsecret": "holds U+FEFF (ZERO WIDTH NO-BREAK SPACE) as character 1",
+        "se\u00adcret": "holds U+00AD (SOFT HYPHEN) as character 3",
+        "\u202esecret\u202c": "holds U+202E (RIGHT-TO-LEFT OVERRIDE) as character 1 and U+202C",
+        "secret\u2028": "holds U+2028 (LINE SEPARATOR) as character 7",
+        "secret\x85x": "holds U+0085 (a control character) as character 7",
+        "secret\x1b[31m": "holds U+001B (a control character) as character 7",
+        "secret\uff01": "holds a full-width character as character 7",
+        "secre\u0301t": "holds a letter in another form than the usual one (Unicode's NFC) as character 5",
+        "\u201csecret\u201d": "begins or ends with a typographic quotation mark",
+        "\u201esecret\u201c": "begins or ends with a typographic quotation mark",
     }
     records = [
         {"address": f"user{number}@plain.test", "relay": "smtp.plain.test", "password": password}

@@ -12,6 +12,7 @@ import yaml
 import smarthost_pillar
 import smarthost_places
 import smarthost_plan
+import smarthost_schema
 from smarthost_places import Places
 from tests.malformed import ALICE
 from tests.records import FACTS
@@ -46,10 +47,10 @@ def test_boot_script_compiles_the_tables_that_are_planned() -> None:
 def test_boot_script_knows_the_types_of_tables() -> None:
     (types,) = re.findall(r"case \$kind in\n(.*?)\n\t\*\)", function("find_tables"), re.DOTALL)
     kinds = re.findall(r"^\t([a-z |]+)\)", types, re.MULTILINE)
-    assert sorted(" | ".join(kinds).split(" | ")) == sorted({*smarthost_pillar.TABLE_TYPES} - {"auto"})
+    assert sorted(" | ".join(kinds).split(" | ")) == sorted({*smarthost_schema.TABLE_TYPES} - {"auto"})
     suffixes = [f".{suffix}" for suffix in each("other", function("compile_table"))]
     assert sorted(suffixes) == sorted(smarthost_places.SUFFIXES)
-    assert {*smarthost_places.SUFFIXES.values()} == {*smarthost_pillar.TABLE_TYPES} - {"auto", "texthash"}
+    assert {*smarthost_places.SUFFIXES.values()} == {*smarthost_schema.TABLE_TYPES} - {"auto", "texthash"}
 
 
 def test_what_the_boot_script_carries_over_is_known_to_the_apply() -> None:

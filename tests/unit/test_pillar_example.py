@@ -14,16 +14,11 @@ import yaml
 
 import smarthost_pillar
 import smarthost_plan
+import smarthost_schema
 from tests.records import FACTS
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = {
-    "": smarthost_pillar._RECORD_KEYS,
-    "accounts:": smarthost_pillar._ACCOUNT_KEYS,
-    "accounts:tls:": smarthost_pillar._TLS_KEYS,
-    "lists:": smarthost_pillar._LIST_KEYS,
-}
-KNOWN = {path + key for path, keys in KEYS.items() for key in keys}
+KNOWN = {path for path, _ in smarthost_schema.paths()}
 
 
 @pytest.fixture(scope="module")

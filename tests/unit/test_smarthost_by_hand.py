@@ -54,13 +54,27 @@ def test_any_other_line_stays(text: str, related: list[int]) -> None:
     assert smarthost_by_hand.rc_local(text) == {"text": text, "removed": 0, "related": related}
 
 
-ANYTHING = st.text(st.characters(exclude_characters="\\", exclude_categories=["Cs"]))
+# Without what joins lines: test_rc_local_quotes.py has that.
+ANYTHING = st.text(st.characters(exclude_characters="<\\'\"`(", exclude_categories=["Cs"]))
+LINES = st.sampled_from([MOUNT, START, "", "x \t", f"# {START}", "\r"])
 
 
-@given(
-    st.lists(st.sampled_from([MOUNT, START, "", "x \t", f"# {START}", "\r"]) | ANYTHING, max_size=9),
-    st.booleans(),
-)
+@given(st.lists(LINES | st.text(), max_size=9))
+def test_nothing_but_what_activates_goes(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    left = iter(smarthost_by_hand.rc_local(text)["text"].splitlines(keepends=True))
+    line = next(left, None)
+    gone = []
+    for each in text.splitlines(keepends=True):
+        if each == line:
+            line = next(left, None)
+        else:
+            gone.append(each.strip("\n"))
+    assert line is None
+    assert {*gone} <= {MOUNT, START}
+
+
+@given(st.lists(LINES | ANYTHING, max_size=9), st.booleans())
 def test_all_else_stays_character_for_character(lines: list[str], ends: bool) -> None:
     text = "\n".join(lines) + "\n" * ends
     kept = [line for line in re.findall(r"[^\n]*\n|[^\n]+", text) if line.strip("\n") not in (MOUNT, START)]

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The pillar, declared once: each key with its type, its default, what it means and how it is read.
+
+``smarthost_pillar`` reads a record by it. README.md's table and pillar.schema.json are written from it (``make docs``).
+To add a key, add its line here, and say in ``smarthost_plan`` what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import smarthost_readers as readers
+from smarthost_settings import TUNABLE
+
+TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
+TLS_MODES = ("implicit", "starttls")
+DEFAULT_PORT = 587
+IMPLICIT_TLS_PORT = 465
+
+
+class Kind(NamedTuple):
+    """
+    A type of values.
+
+    words
+        What README.md calls it.
+    schema
+        The same in JSON Schema, for editors: what it takes may still be refused.
+    """
+
+    words: str
+    schema: dict[str, Any]
+
+
+class Key(NamedTuple):
+    """
+    A key of the pillar.
+
+    name, kind
+        As one writes it.
+    default
+        What holds without it, in the words of README.md; ``required`` for a key that has to be there.
+    meaning
+        What README.md says of it.
+    read
+        What brings a value into its regular form, or says what is wrong with it.
+    keys
+        Those of the mapping that it holds, or of each of the mappings in its list.
+    absent
+        The regular form of a key that is not there, unless a rule of ``smarthost_pillar`` finds it.
+    """
+
+    name: str
+    kind: Kind
+    default: str
+    meaning: str
+    read: readers.Reader
+    keys: tuple[Key, ...] = ()
+    absent: Any = None
+
+
+TEXT = Kind("text", {"type": "string"})
+FLAG = Kind("true or false", {"type": "boolean"})
+PORT = Kind("number", {"type": "integer", "minimum": 1, "maximum": 65535})
+LIST = Kind("list", {"type": ["array", "null"], "items": {"type": "string"}})
+ACCOUNTS = Kind("list", {"type": "array", "minItems": 1})
+ITEMS = Kind("list", {"type": ["array", "null"]})
+MAPPING = Kind("mapping", {"type": "object"})
+
+
+def _one_of(*choices: str) -> Kind:
+    return Kind(", ".join(f"`{choice}`" for choice in choices), {"enum": [*choices]})
+
+
+def _mapping(value: object) -> object:
+    return value
+
+
+_SETTINGS = Kind(
+    "mapping",
+    {
+        "type": ["object", "null"],
+        "properties": {
+            name: {"type": ["string", "integer", "boolean"], "description": f"It must be {setting.must_be}."}
+            for name, setting in sorted(TUNABLE.items())
+        },
+        "additionalProperties": False,
+    },
+)
+
+TLS = (
+    Key(
+        "mode",
+        Kind("`starttls` or `implicit`", {"enum": ["starttls", "implicit"]}),
+        "`implicit` on port 465, else `starttls`",
+        "When TLS begins.",
+        readers.choice(*TLS_MODES),
+    ),
+    Key(
+        "fingerprint",
+        LIST,
+        "none",
+        "SHA-256 fingerprints of the relay's certificate or public key. Only a relay with one of them is trusted then."
+        " Without it, the system's CAs must vouch for the name of the relay.",
+        readers.fingerprints,
+        absent=[],
+    ),
+)
+
+ACCOUNT = (
+    Key(
+        "address",
+        TEXT,
+        "required",
+        "Mail from this address leaves through this account. A whole domain cannot be given.",
+        readers.address,
+    ),
+    Key(
+        "relay",
+        TEXT,
+        "that of the provider, if it is known",
+        "Host name of the provider's submission server. An IP address needs a fingerprint.",
+        readers.relay,
+    ),
+    Key("port", PORT, "that of the provider, else 587", "TCP port of the relay.", readers.port),
+    Key(
+        "username",
+        TEXT,
+        "as the provider wants it, else the address",
+        "What to log in with; no colon.",
+        readers.username,
+    ),
+    Key(
+        "password",
+        TEXT,
+        "required, or the next one",
+        "Any, but for what Postfix cannot hold, line breaks and NUL, and for what cannot be seen: white space at its"
+        " ends, control characters, blanks of no width and the like. Quote it: without quotes, YAML takes `0123` for a"
+        " number.",
+        readers.password,
+    ),
+    Key(
+        "password_base64",
+        TEXT,
+        "none",
+        "The password in base64: `printf %s 'PASSWORD' \\| base64 -w 0`.",
+        readers.password_base64,
+    ),
+    Key(
+        "senders",
+        LIST,
+        "none",
+        "More addresses that send through this account.",
+        readers.each(readers.address, "sender {}"),
+        absent=[],
+    ),
+    Key(
+        "default",
+        FLAG,
+        "false",
+        "Local senders use this account. Without it, the first one.",
+        readers.flag,
+        absent=False,
+    ),
+    Key("tls", MAPPING, "none", "How the relay is reached and verified.", _mapping, TLS, absent={}),
+)
+
+LISTS = (
+    Key("list_id", TEXT, "required", "What stands in `< >` in the List-Id header.", readers.list_id),
+    Key("folder", TEXT, "required", "Maildir below `~/.maildir`.", readers.folder),
+)
+
+RECORD = (
+    Key("accounts", ACCOUNTS, "required", "The accounts, at least one.", _mapping, ACCOUNT),
+    Key(
+        "discard_senders",
+        LIST,
+        "none",
+        "Domains (with what is below them) and addresses. Mail from them that comes in by SMTP is thrown away.",
+        readers.listing,
+        absent=[],
+    ),
+    Key(
+        "disposables",
+        FLAG,
+        "false",
+        "Disposables made from this qube may send mail, too.",
+        readers.flag,
+        absent=False,
+    ),
+    Key("lists", ITEMS, "none", "Mailing lists to sort, the first that matches.", readers.listing, LISTS, []),
+    Key(
+        "settings",
+        _SETTINGS,
+        "none",
+        "Parameters of main.cf that tune sizes, times and limits, such as `message_size_limit`, `delay_warning_time` or"
+        " `maximal_queue_lifetime`. Any other is refused, with the reason, and so is a value out of range;"
+        " `postfix_smarthost.refused NAME` tells beforehand.",
+        readers.settings,
+        absent={},
+    ),
+    Key(
+        "table_type",
+        _one_of(*TABLE_TYPES),
+        "`auto`",
+        "Type of Postfix's tables. `auto` is what the installed Postfix prefers. cdb and lmdb need a package of their"
+        " own in the template.",
+        readers.choice(*TABLE_TYPES),
+        absent="auto",
+    ),
+    Key(
+        "user",
+        TEXT,
+        "`user`",
+        "Local user who reads the mail and may send it. Mail to root goes to `user` all the same: the template's"
+        " `/etc/aliases` says so.",
+        readers.user,
+        absent="user",
+    ),
+)
+
+
+def names(keys: tuple[Key, ...]) -> list[str]:
+    """Return the names of some keys, sorted."""
+    return sorted(key.name for key in keys)
+
+
+def paths(keys: tuple[Key, ...] = RECORD, above: str = "") -> Iterator[tuple[str, Key]]:
+    """
+    Return each key with its path, such as ``accounts:tls:mode``, each before those below it.
+
+    keys : tuple
+        Keys of one mapping.
+    above : str
+        The path to that, with a colon at its end.
+    """
+    for key in keys:
+        yield above + key.name, key
+        yield from paths(key.keys, f"{above}{key.name}:")
+
+
+def json_schema() -> dict[str, Any]:
+    """
+    Return the schema of a file with records below names, as JSON Schema (Draft 2020-12), for editors.
+
+    It is that of qubes.yaml, and of a pillar that is written by hand, where the name is ``postfix_smarthost``.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Mail accounts of postfix_smarthost",
+        "type": ["object", "null"],
+        "additionalProperties": {"$ref": "#/$defs/record"},
+        "$defs": {"record": _object(RECORD)},
+    }
+
+
+def _object(keys: tuple[Key, ...]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {key.name: _value(key) for key in keys},
+        "required": [key.name for key in keys if key.default == "required"],
+        "additionalProperties": False,
+    }
+
+
+def _value(key: Key) -> dict[str, Any]:
+    said = {"description": key.meaning.replace("\\|", "|")}
+    if key.kind in (ACCOUNTS, ITEMS):
+        return {**key.kind.schema, **said, "items": _object(key.keys)}
+    return {**key.kind.schema, **said, **(_object(key.keys) if key.keys else {})}
