@@ -18,16 +18,19 @@ import ipaddress
 import re
 from typing import Any
 
+from smarthost_names import certificates, is_loopback, xn_form
 from smarthost_settings import TUNABLE, refused, setting_text
 
 TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
-TLS_MODES = ("implicit", "starttls")
+TLS_MODES = ("implicit", "none", "starttls")
+AUTH = ("none", "password")
 DEFAULT_PORT = 587
 IMPLICIT_TLS_PORT = 465
 
 _RECORD_KEYS = ("accounts", "discard_senders", "disposables", "lists", "settings", "table_type", "user")
 _ACCOUNT_KEYS = (
     "address",
+    "auth",
     "default",
     "password",
     "password_base64",
@@ -37,7 +40,7 @@ _ACCOUNT_KEYS = (
     "tls",
     "username",
 )
-_TLS_KEYS = ("fingerprint", "mode")
+_TLS_KEYS = ("ca", "fingerprint", "mode")
 _LIST_KEYS = ("folder", "list_id")
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -82,9 +85,9 @@ def normalise(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a pillar may hol
         The value of the pillar key ``postfix_smarthost``.
 
     Returns a dictionary with ``accounts`` (a list, the default account first; each with ``address``,
-    ``relay``, ``port``, ``username``, ``password``, ``senders`` (the address first, lower case),
-    ``tls_mode`` and ``fingerprints``), ``discard_senders``, ``disposables``, ``lists``, ``settings`` (strings),
-    ``table_type`` and ``user``. It holds the passwords: it is for other modules, not for printing.
+    ``relay``, ``port``, ``auth``, ``username``, ``password``, ``senders`` (the address first, lower case),
+    ``tls_mode``, ``fingerprints`` and ``ca``), ``discard_senders``, ``disposables``, ``lists``, ``settings``
+    (strings), ``table_type`` and ``user``. It holds the passwords: it is for other modules, not for printing.
 
     Raises ValueError with all problems, one to a line, when there are any.
     """
@@ -186,7 +189,10 @@ class _Checker:
         if address:
             where += f" ({address})"
         self._unknown_keys(item, _ACCOUNT_KEYS, where)
-        tls_mode, fingerprints, port = self._transport_security(item, where)
+        security = self._transport_security(item, where)
+        auth = self._choice(item, "auth", AUTH, "password", where)
+        if auth == "none" and {"password", "password_base64", "username"} & {*item}:
+            self._add(f"{where}: auth: none logs in nowhere: leave out username and password, or auth")
         default = item.get("default", False)
         if not isinstance(default, bool):
             self._add(f"{where}: default must be true or false")
@@ -197,14 +203,13 @@ class _Checker:
         return {
             "address": address,
             "where": where,
-            "relay": self._relay(item.get("relay"), fingerprints, where),
-            "port": port,
-            "username": self._username(item, address, where),
-            "password": self._password(item, where),
+            "relay": self._relay(item.get("relay"), security, where),
+            "auth": auth,
+            "username": self._username(item, address, where) if auth == "password" else "",
+            "password": self._password(item, where) if auth == "password" else "",
             "senders": [sender.lower() for sender in (address, *senders) if sender],
-            "tls_mode": tls_mode,
-            "fingerprints": fingerprints,
             "default": default is True,
+            **security,
         }
 
     def _address(self, value: object, key: str, where: str) -> str:
@@ -215,10 +220,10 @@ class _Checker:
         if at and not local and _DOMAIN.fullmatch(domain):
             self._add(f"{where}: {key} is a whole domain: list each address by itself under senders")
         elif not value.isascii():
-            self._add(
-                f"{where}: {key} is not ASCII: write the domain in its xn-- form; a local part outside ASCII cannot"
-                " be used"
-            )
+            form = xn_form(domain)
+            xn = f"write the domain as {form}" if form else "write the domain in its xn-- form"
+            rest = "" if local.isascii() else "; a local part outside ASCII cannot be used"
+            self._add(f"{where}: {key} is not ASCII: {xn}{rest}")
         elif not (_LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and len(value) <= 254):
             self._add(f"{where}: {key} is not a mail address like your.mail@example.com")
         elif _is_local(domain):
@@ -227,17 +232,30 @@ class _Checker:
             return value
         return ""
 
-    def _relay(self, value: object, fingerprints: list[str], where: str) -> str:
+    def _relay(self, value: object, security: dict[str, Any], where: str) -> str:
         if not isinstance(value, str) or not value:
             self._add(f"{where}: relay must be the host name of the provider's submission server")
             return ""
-        if _is_ip_address(value):
-            if fingerprints:
+        if value.lower() == "localhost":
+            # DNS, which smtp(8) asks, may not know it, or say anything.
+            value = "127.0.0.1"
+        if security["tls_mode"] == "none":
+            if is_loopback(value):
+                return value.lower()
+            self._add(
+                f"{where}: tls: mode none is for a program in this qube only, with 127.0.0.1, ::1 or localhost for"
+                " relay: anywhere else the password and the mail would be in clear text"
+            )
+        elif _is_ip_address(value):
+            if security["fingerprints"]:
                 return value.lower()
             self._add(
                 f"{where}: relay is an IP address, which no certificate can prove: give the host name, or pin the"
                 " certificate with tls: {fingerprint: [...]}"
             )
+        elif not value.isascii():
+            form = xn_form(value)
+            self._add(f"{where}: relay is not ASCII: write {f'it as {form}' if form else 'its xn-- form'}")
         elif "[" in value or ":" in value:
             self._add(
                 f"{where}: relay must be a bare host name like mail.example.com: the port goes into port"
@@ -248,15 +266,15 @@ class _Checker:
             return value.lower()
         return ""
 
-    def _transport_security(self, item: dict, where: str) -> tuple[str, list[str], int]:
-        """Return the TLS mode, the pinned fingerprints and the port, which decides the default of the mode."""
+    def _transport_security(self, item: dict, where: str) -> dict[str, Any]:
+        """Return the TLS mode, what verifies the relay, and the port, which decides the default of the mode."""
         port = item.get("port", DEFAULT_PORT)
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
             self._add(f"{where}: port must be a number from 1 to 65535 without quotes, usually 587 or 465")
             port = DEFAULT_PORT
         tls = item.get("tls", {})
         if not isinstance(tls, dict):
-            self._add(f"{where}: tls must be a mapping with {' or '.join(_TLS_KEYS)}")
+            self._add(f"{where}: tls must be a mapping with {', '.join(_TLS_KEYS[:-1])} or {_TLS_KEYS[-1]}")
             tls = {}
         self._unknown_keys(tls, _TLS_KEYS, f"{where}: tls")
         usual = "implicit" if port == IMPLICIT_TLS_PORT else "starttls"
@@ -273,7 +291,25 @@ class _Checker:
                 )
         if "fingerprint" in tls and tls["fingerprint"] in (None, []):
             self._add(f"{where}: tls: fingerprint is empty: give a SHA-256 fingerprint, or leave the key out")
-        return mode, fingerprints, port
+        if mode == "none" and {"ca", "fingerprint"} & {*tls}:
+            self._add(
+                f"{where}: tls: mode none has no certificate to verify: leave out ca and fingerprint, or mode"
+            )
+        elif {"ca", "fingerprint"} <= {*tls}:
+            self._add(f"{where}: tls has ca and fingerprint: keep one, which alone then decides")
+        return {"tls_mode": mode, "fingerprints": fingerprints, "ca": self._ca(tls, where), "port": port}
+
+    def _ca(self, tls: dict, where: str) -> str:
+        """Return the certificates of a private CA, "" without any."""
+        if "ca" not in tls:
+            return ""
+        try:
+            if not isinstance(tls["ca"], str):
+                raise ValueError("must be the text of a PEM certificate")
+            return certificates(tls["ca"])
+        except ValueError as problem:
+            self._add(f"{where}: tls: ca {problem}")
+        return ""
 
     def _username(self, item: dict, address: str, where: str) -> str:
         value = item.get("username", address)
@@ -350,7 +386,7 @@ class _Checker:
         seen: dict[tuple[str, int], dict[str, Any]] = {}
         for account in accounts:
             first = seen.setdefault((account["relay"], account["port"]), account)
-            same = first["tls_mode"] == account["tls_mode"]
+            same = all(first[key] == account[key] for key in ("tls_mode", "ca"))
             if account["relay"] and not (same and {*first["fingerprints"]} == {*account["fingerprints"]}):
                 self._add(
                     f"{account['where']}: tls differs from {first['where']}, which uses the same relay and port"

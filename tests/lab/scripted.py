@@ -47,7 +47,7 @@ _SCRIPT = r"""
 import asyncio, base64, json, ssl
 PORTS = json.loads(%r)
 CONTEXT = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-CONTEXT.load_cert_chain("/etc/postfix/certificate.pem", "/etc/postfix/key.pem")
+CONTEXT.load_cert_chain("%s/certificate.pem", "%s/key.pem")
 USUAL = {"GREETING": "220 scripted ESMTP", "AUTH": "235 2.7.0 welcome", "DATA": "354 go on", "END": "250 2.0.0 got it",
          "STARTTLS": "220 go ahead", "QUIT": "221 2.0.0 bye"}
 
@@ -158,14 +158,15 @@ class Event:
     text: str = ""
 
 
-def script(ports: dict[int, Port]) -> str:
-    """Return the program, to be run by Python where the certificate is in ``/etc/postfix``.
+def script(ports: dict[int, Port], place: str = "/etc/postfix") -> str:
+    """Return the program, to be run by Python.
 
     Args:
         ports: TCP port -> what it does.
+        place: directory of its certificate.pem and key.pem.
 
     """
-    return _SCRIPT % json.dumps({str(port): asdict(does) for port, does in ports.items()})
+    return _SCRIPT % (json.dumps({str(port): asdict(does) for port, does in ports.items()}), place, place)
 
 
 def events(log: str) -> list[Event]:

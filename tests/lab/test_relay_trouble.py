@@ -30,10 +30,14 @@ WAITS = {
     "no such name": ("smtp.mistyped.test", 587, f"{_NOT_FOUND} for name=smtp.mistyped.test"),
     "a name without a dot": ("smtp-relay", 587, f"{_NOT_FOUND} for name=smtp-relay"),
     "a name without an address": ("empty.trouble.test", 587, "Host found but no data record"),
-    "an address of a family that the qube does not have": ("six.trouble.test", 587, "Host found but no data record"),
+    "an address of a family that the qube does not have": (
+        "six.trouble.test",
+        587,
+        "Host found but no data record",
+    ),
     "nobody listens": (RELAY, 2699, r"connect to .*:2699: Connection refused"),
     "refuses at the greeting": (RELAY, 2601, "refused to talk to me: 554 5.7.1 your network is on a list"),
-    "says nonsense at the greeting": (RELAY, 2602, "refused to talk to me: 299 what"),
+    "says nonsense at the greeting": (RELAY, 2602, "refused to talk to me: 999 what"),
     "refuses EHLO and HELO": (RELAY, 2603, "refused to talk to me: 550 5.7.1 said: 250"),
     "login gone at MAIL": (RELAY, 2604, "said: 535 5.7.8 log in again"),
     "login asked for at RCPT": (RELAY, 2605, "said: 530 5.7.0 log in first"),
@@ -54,7 +58,7 @@ BOUNCES = {
 }
 _PORTS = {
     2601: Port(answers={"GREETING": "554 5.7.1 your network is on a list"}),
-    2602: Port(answers={"GREETING": "299 what"}),
+    2602: Port(answers={"GREETING": "999 what"}),
     2603: Port(answers=dict.fromkeys(("EHLO", "HELO"), "550 5.7.1 said: 250")),
     2604: Port(answers={"MAIL": "535 5.7.8 log in again"}),
     2605: Port(answers={"RCPT": "530 5.7.0 log in first"}),
@@ -84,7 +88,13 @@ def qube(lab: Lab, prepared: Template) -> Iterator[Qube]:
     where = {name: (relay, port) for name, (relay, port, _) in WAITS.items()}
     where |= {name: (RELAY, port) for name, (port, _) in BOUNCES.items()}
     records = [
-        {"address": address(name), "relay": relay, "port": port, "password": "a-password", "tls": {"mode": "starttls"}}
+        {
+            "address": address(name),
+            "relay": relay,
+            "port": port,
+            "password": "a-password",
+            "tls": {"mode": "starttls"},
+        }
         for name, (relay, port) in where.items()
     ]
     qube = lab.qube(unique("mail"), template=prepared, pillar=pillar(*records))
@@ -99,7 +109,9 @@ def reason(qube: Qube, sender: str) -> str:
     """Return why the mail of a sender waits, as soon as it does."""
 
     def deferred() -> list[str]:
-        mails = [mail for mail in qube.queue() if (mail["sender"], mail["queue_name"]) == (sender, "deferred")]
+        mails = [
+            mail for mail in qube.queue() if (mail["sender"], mail["queue_name"]) == (sender, "deferred")
+        ]
         return [recipient["delay_reason"] for mail in mails for recipient in mail["recipients"]]
 
     return qube.wait_for(deferred, f"the mail of {sender} in the queue")[0]
