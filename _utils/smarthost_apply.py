@@ -79,7 +79,7 @@ def configure(
         "uid": user.pw_uid,
         "gid": user.pw_gid,
         "home": user.pw_dir,
-        "ipv6": smarthost_requirements.ipv6(),
+        "ipv6": smarthost_requirements.has_ipv6(places),
         **facts,
     }
     maildirs = smarthost_sorting.maildirs(record)

@@ -56,8 +56,9 @@ def is_loopback(relay: str) -> bool:
         address = ipaddress.ip_address(relay)
     except ValueError:
         return False
-    # Whether one within an IPv6 address is depends on the version of Python.
-    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+    # Whatever follows a "%" would be the zone of an IPv6 address; whether an IPv4 one in it counts depends on the
+    # version of Python.
+    return address.is_loopback and "%" not in relay and getattr(address, "ipv4_mapped", None) is None
 
 
 def certificates(text: str) -> str:
@@ -76,9 +77,22 @@ def certificates(text: str) -> str:
     found = _CERTIFICATE.findall(text)
     if not found or len(found) != text.count("-----BEGIN CERTIFICATE-----"):
         raise ValueError("holds no whole PEM certificate (-----BEGIN CERTIFICATE----- ...)")
+    unreadable = ValueError("holds a certificate that cannot be read: copy the file once more")
     try:
-        whole = "".join(ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(pem)) for pem in found)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=whole)
+        binary = list(dict.fromkeys(ssl.PEM_cert_to_DER_cert(pem) for pem in found))
+        whole = "".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in binary)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=whole)
     except (ValueError, ssl.SSLError):
-        raise ValueError("holds a certificate that cannot be read: copy the file once more") from None
+        raise unreadable from None
+    # OpenSSL passes over one without any bytes, and over bytes behind the end.
+    if context.cert_store_stats()["x509"] != len(binary) or not all(map(_is_one_value, binary)):
+        raise unreadable
     return whole
+
+
+def _is_one_value(der: bytes) -> bool:
+    """Tell whether DER is one value and nothing behind it (X.690 8.1.3)."""
+    size = der[1] & 0x7F if der[1] & 0x80 else 0
+    length = int.from_bytes(der[2 : 2 + size], "big") if size else der[1]
+    return len(der) == 2 + size + length

@@ -24,10 +24,15 @@ def user(name: str) -> pwd.struct_passwd:
         ) from None
 
 
-def ipv6() -> bool:
-    """Tell whether this qube has an address of IPv6 beyond itself and its link (proc_net_if_inet6 of the kernel)."""
-    lines = (read_if_there("/proc/net/if_inet6") or "").splitlines()
-    # address, interface, length of the prefix, scope (0 is global), flags, device
+def has_ipv6(places: Places) -> bool:
+    """
+    Tell whether this qube has an address of IPv6 beyond itself and its link.
+
+    places : Places
+        The paths of the system.
+    """
+    lines = read_if_there(places.ipv6_addresses).splitlines()
+    # Address, interface, length of the prefix, scope (0 is global), flags, device.
     return any(line.split()[3] == "00" for line in lines)
 
 

@@ -333,7 +333,7 @@ def change_relay(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][0]["relay"] = "other.example.com"
     return {
         "accounts": {"changed": ["alice@example.com", "me@alias.example"]},
-        "files": {"changed": ["sender_relay"]},
+        "files": {"changed": ["sender_relay", "tls_policy"]},
     }
 
 
@@ -349,7 +349,10 @@ def change_default(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][1]["default"] = True
     return {
         "files": {
-            "changed": ["smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"]
+            "changed": [
+                *("smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"),
+                "tls_policy",
+            ]
         }
     }
 
@@ -359,7 +362,10 @@ def change_account(qube: Qube) -> dict[str, Any]:
     return {
         "accounts": {"removed": ["alice@example.com", "me@alias.example"]},
         "files": {
-            "changed": ["smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"]
+            "changed": [
+                *("smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"),
+                "tls_policy",
+            ]
         },
     }
 
@@ -1044,7 +1050,8 @@ def each_record_is_applied(qube: Qube, random: Random) -> None:
     regular = smarthost_pillar.normalise(qube.record)
     for account in regular["accounts"]:
         for sender in account["senders"]:
-            assert qube.query(sender, "saslpass") == f"{account['username']}:{account['password']}"
+            login = f"{account['username']}:{account['password']}" if account["auth"] == "password" else None
+            assert qube.query(sender, "saslpass") == login
     unchanged(qube)
 
 
