@@ -15,6 +15,7 @@ import smarthost_by_hand
 from smarthost_files import is_public, read, read_if_there
 from smarthost_places import CARRIED, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
 from smarthost_plan import File, rows
+from smarthost_relays import without_zeros
 
 
 def differences(
@@ -143,15 +144,19 @@ def _parameters(main_cf: str) -> dict[str, str]:
 def _account_differences(config_dir: str, tables: str | None, files: dict[str, File]) -> dict[str, list[str]]:
     """Compare the senders of the running configuration with those of the plan: how each is sent and logs in."""
 
-    def senders(text: str) -> dict[str, str]:
-        return {key: value for key, value in rows(text).items() if key != "<>"}
+    def senders(name: str, text: str) -> dict[str, str]:
+        found = {key: value for key, value in rows(text).items() if key != "<>"}
+        if name != "sender_relay":
+            return found
+        # An account that another one at its relay comes before, or no more, is the same.
+        return {sender: without_zeros(way) for sender, way in found.items()}
 
     planned = {os.path.basename(path): file.content for path, file in files.items()}
     old: dict[str, dict[str, str]] = {}
     new: dict[str, dict[str, str]] = {}
     for name in ("sender_relay", "saslpass"):
-        new[name] = senders(planned[name])
-        old[name] = senders(read_if_there(os.path.join(config_dir, tables, name))) if tables else {}
+        new[name] = senders(name, planned[name])
+        old[name] = senders(name, read_if_there(os.path.join(config_dir, tables, name))) if tables else {}
     before, after = old["sender_relay"], new["sender_relay"]
     return {
         "added": sorted({*after} - {*before}),

@@ -96,6 +96,17 @@ def nexthops(accounts: list[dict[str, Any]]) -> list[str]:
     return hops
 
 
+def without_zeros(way: str) -> str:
+    """
+    Return a transport and next hop as it would be for the first account at its relay.
+
+    way : str
+        A value of ``routes``.
+    """
+    relay, colon, port = way.rpartition(":")
+    return relay + colon + port.lstrip("0")
+
+
 def routes(accounts: list[dict[str, Any]]) -> dict[str, str]:
     """
     Return the transport and next hop of each sender.

@@ -11,6 +11,7 @@ from smarthost_disk import tables_in_use
 from smarthost_files import count_files, read_if_there
 from smarthost_places import MESSAGES, Places
 from smarthost_plan import rows
+from smarthost_relays import without_zeros
 
 
 def status(places: Places) -> dict[str, Any]:
@@ -44,7 +45,11 @@ def status(places: Places) -> dict[str, Any]:
     return {
         "active": is_active,
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
-        "senders": {sender: _relay(way) for sender, way in rows(ways).items() if sender != "<>"},
+        "senders": {
+            sender: without_zeros(way).partition(":")[2]
+            for sender, way in rows(ways).items()
+            if sender != "<>"
+        },
         "queue": {name: count for name, count in counts.items() if count},
         "notes": notes,
     }
@@ -52,9 +57,3 @@ def status(places: Places) -> dict[str, Any]:
 
 def _messages(count: int) -> str:
     return f"{count} message{' is' if count == 1 else 's are'}"
-
-
-def _relay(way: str) -> str:
-    """Return the next hop of a row, without the zeros that keep accounts at one relay apart."""
-    relay, _, port = way.partition(":")[2].rpartition(":")
-    return f"{relay}:{port.lstrip('0')}"

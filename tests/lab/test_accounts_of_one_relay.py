@@ -134,3 +134,14 @@ def test_relay_that_hangs_takes_two_processes_and_no_more(
         qube.send(sender=sender, to=RECIPIENT, subject=subject)
         assert relay.wait_for(subject, diagnosis=qube.diagnosis).login in (ALICE.login, "last")
     assert len(busy()) <= 2
+
+
+def test_accounts_of_one_relay_are_told_as_the_pillar_has_them(qube: Qube) -> None:
+    """What keeps them apart is shown to nobody, and moves no account when another one goes."""
+    senders = direct.run(qube, "postfix_smarthost.status").result["senders"]
+    assert {*senders.values()} == {f"[{RELAY}]:587", f"[{RELAY}]:465", "[smtp.a.test]:587"}
+    assert not isinstance(qube.pillar, str)
+    accounts = qube.pillar["postfix_smarthost"]["accounts"]
+    done = direct.run(qube, pillar={"postfix_smarthost": {"accounts": accounts[1:]}})
+    assert done.changes["accounts"] == {"removed": ["first@shared.test"]}
+    assert direct.run(qube, pillar={"postfix_smarthost": {"accounts": accounts[1:]}}).changes == {}

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +27,7 @@ CLEAR_ELSEWHERE = (
     "tls: mode none is for a program in this qube only, with 127.0.0.1, ::1 or localhost for relay: anywhere else the"
     " password and the mail would be in clear text."
 )
+DER = ssl.PEM_cert_to_DER_cert(CA)
 BODY = CA.partition("-----\n")[2].partition("\n-----")[0]
 
 
@@ -170,7 +173,7 @@ def test_a_text_without_a_whole_certificate_is_refused(text: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("body", ["AAAA", BODY[:64], "====", BODY + "\n" + BODY])
+@pytest.mark.parametrize("body", ["AAAA", BODY[:64], "====", base64.b64encode(DER + b"more").decode()])
 def test_a_certificate_that_openssl_cannot_read_is_refused(body: str) -> None:
     text = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
     assert told(tls={"ca": text}) == [
@@ -268,6 +271,8 @@ def test_each_account_is_a_destination_of_its_own() -> None:
     ]
     assert [int(hop.rpartition(":")[2]) for hop in hops] == [587, 465, 587, 587, 2525]
     assert smarthost_relays.tls_policy(accounts, "x").keys() == {*hops}
+    ways = [smarthost_relays.without_zeros(way) for way in smarthost_relays.routes(accounts).values()]
+    assert ways.count("smtp-starttls:[mail.example.com]:587") == 4
 
 
 @pytest.mark.parametrize(
