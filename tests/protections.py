@@ -92,7 +92,7 @@ PROTECTIONS = (
     ),
     _p(
         "servername",
-        "tests/lab/test_relay_names.py::test_certificate_of_the_relay_s_name_is_asked_for[smtp.sni.test-587-yes]",
+        "tests/lab/test_relay_names.py::test_certificate_of_the_relay_s_name_is_asked_for[SMTP.sni.test-587-yes]",
         ("words.append(f\"servername={account['relay']}\")", "pass"),
     ),
     _p(

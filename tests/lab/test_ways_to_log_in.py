@@ -134,7 +134,7 @@ def test_account_whose_password_is_missing_is_none_without_a_login(
 ) -> None:
     """Both at one relay, of which one logs in nowhere: the other one's mail waits."""
     both = [
-        {"address": f"{name}@open.test", "relay": scripted.name, "port": 587} for name in ("olga", "otto")
+        {"address": f"{name}@open.test", "relay": scripted.name, "port": 2901} for name in ("olga", "otto")
     ]
     apply(qube, ALICE, both[0] | {"auth": "none"}, both[1] | {"password": "ottos-password"})
     tables = qube.run("sh", "-c", "ls -d /etc/postfix/tables-*").stdout.strip()

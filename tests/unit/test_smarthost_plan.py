@@ -496,7 +496,7 @@ def expected_rows(record: dict[str, Any]) -> dict[str, dict[str, str]]:
             verified = f"fingerprint match={'|'.join(tls['fingerprint']).upper()}"
         elif "ca" in tls:
             verified = f"secure tafile=/etc/postfix/tables-b/ca-{number}.pem"
-        name = "" if ":" in host or host[-1].isdigit() else f" servername={host}"
+        name = "" if re.fullmatch("[0-9.]+|.*:.*", host) else f" servername={host}"
         if mode != "none":
             policy[nexthop] = verified + name
     return {
