@@ -48,6 +48,9 @@ import asyncio, base64, json, ssl
 PORTS = json.loads(%r)
 CONTEXT = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 CONTEXT.load_cert_chain("%s/certificate.pem", "%s/key.pem")
+CONTEXT.sni_callback = lambda connection, name, context: print(
+    "RECORD " + json.dumps({"port": 0, "login": "", "what": f"SNI {name}"}), flush=True
+)
 USUAL = {"GREETING": "220 scripted ESMTP", "AUTH": "235 2.7.0 welcome", "DATA": "354 go on", "END": "250 2.0.0 got it",
          "STARTTLS": "220 go ahead", "QUIT": "221 2.0.0 bye"}
 
@@ -145,7 +148,7 @@ class Event:
     Args:
         port: where.
         login: who was logged in, or tried to.
-        what: the command line, or ``connect``, ``login`` and ``message``.
+        what: the command line, or ``connect``, ``login``, ``message`` and, with port 0, ``SNI NAME``.
         mechanism: of a login.
         text: of a message.
 

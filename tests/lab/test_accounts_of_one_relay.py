@@ -138,6 +138,7 @@ def test_relay_that_hangs_takes_two_processes_and_no_more(
 
 def test_accounts_of_one_relay_are_told_as_the_pillar_has_them(qube: Qube) -> None:
     """What keeps them apart is shown to nobody, and moves no account when another one goes."""
+    assert direct.run(qube).error is None
     senders = direct.run(qube, "postfix_smarthost.status").result["senders"]
     assert {*senders.values()} == {f"[{RELAY}]:587", f"[{RELAY}]:465", "[smtp.a.test]:587"}
     assert not isinstance(qube.pillar, str)

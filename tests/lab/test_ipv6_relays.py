@@ -99,3 +99,22 @@ def test_relay_given_by_an_address_of_ipv6_is_pinned(qube: Qube, scripted: Scrip
     subject = unique()
     qube.send(sender=SID["address"], to=RECIPIENT, subject=subject)
     assert scripted.wait_for(subject, diagnosis=qube.diagnosis).login == SID["address"]
+
+
+def test_address_of_ipv6_that_leads_nowhere_holds_nothing_up(
+    lab: Lab, qube: Qube, scripted: Scripted
+) -> None:
+    """A relay with both kinds, where the network does not carry IPv6: it is not even tried."""
+    dead = "fd00:138::dead"
+    lab.network.add_name("dual.six.test", f"{scripted.host.address},{dead}")
+    qube.pillar = pillar(
+        SID | {"relay": "dual.six.test", "tls": {"fingerprint": [scripted.host.certificate.fingerprint]}}
+    )
+    assert direct.run(qube).error is None
+    for _ in range(4):
+        subject = unique()
+        qube.send(sender=SID["address"], to=RECIPIENT, subject=subject)
+        scripted.wait_for(subject, diagnosis=qube.diagnosis)
+    log = qube.run("journalctl", "-o", "cat", "-u", "postfix*").stdout
+    assert "relay=dual.six.test[" in log
+    assert f"connect to dual.six.test[{dead}]" not in log

@@ -15,6 +15,7 @@ import pytest
 
 from . import direct
 from .accounts import RECIPIENT, pillar, unique
+from .scripted import Port, Scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,13 +116,23 @@ def test_fingerprint_that_the_readme_s_line_prints_is_the_one_to_pin(
 
 
 @pytest.mark.parametrize("port", [587, 465])
-def test_relay_given_by_address_is_asked_without_a_name(qube: Qube, relay: Relay, port: int) -> None:
-    """An address is no name for SNI (RFC 6066 3), and some servers break off when they get one."""
-    relay.forget()
+def test_relay_given_by_address_is_pinned(qube: Qube, relay: Relay, port: int) -> None:
     delivers(
         qube, relay, relay=relay.address, port=port, tls={"fingerprint": [relay.certificate.fingerprint]}
     )
-    assert re.findall(r"SNI.*", relay.log()) == []
+
+
+def test_relay_given_by_address_is_asked_without_a_name(lab: Lab, qube: Qube) -> None:
+    """An address is no name for SNI (RFC 6066 3), and some servers break off when they get one."""
+    scripted = Scripted(lab, "smtp.who.test", {587: Port()})
+    pin = {"fingerprint": [scripted.host.certificate.fingerprint]}
+    for relay, asked in ((scripted.host.address, "SNI None"), (scripted.name, f"SNI {scripted.name}")):
+        qube.pillar = pillar({"address": USER, "relay": relay, "password": "sues-password", "tls": pin})
+        assert direct.run(qube).error is None
+        subject = unique()
+        qube.send(sender=USER, to=RECIPIENT, subject=subject)
+        scripted.wait_for(subject, diagnosis=qube.diagnosis)
+        assert [event.what for event in scripted.events() if event.what.startswith("SNI")][-1] == asked
 
 
 def test_certificate_of_another_name_is_still_refused(qube: Qube, relay: Relay) -> None:
