@@ -74,11 +74,12 @@ def configure(
     user = smarthost_requirements.user(record["user"])
     if not (test and prepares):
         _raise(smarthost_requirements.missing(record, facts, places, template))
-    known = {
+    known: dict[str, Any] = {
         "hostname": socket.gethostname(),
         "uid": user.pw_uid,
         "gid": user.pw_gid,
         "home": user.pw_dir,
+        "ipv6": smarthost_requirements.has_ipv6(places),
         **facts,
     }
     maildirs = smarthost_sorting.maildirs(record)

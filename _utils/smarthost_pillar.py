@@ -16,6 +16,7 @@ import re
 from typing import Any
 
 import smarthost_providers
+from smarthost_names import is_loopback
 from smarthost_readers import Wrong, discarded, is_ip_address
 from smarthost_schema import (
     ACCOUNT,
@@ -44,9 +45,9 @@ def check(pillar: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a 
     Returns the record in its regular shape, defaults filled in and passwords decoded, and the problems: ASCII sentences
     that name everything that is wrong, the account and the key, never a value. The record is to be used only when there
     are none. It has ``accounts`` (a list, the default account first; each with ``address``, ``relay``, ``port``,
-    ``username``, ``password``, ``senders`` (the address first, lower case), ``tls_mode``, ``fingerprints`` and
-    ``derived``, the keys that follow the provider), ``discard_senders``, ``disposables``, ``lists``, ``settings``
-    (strings), ``table_type`` and ``user``. It holds the passwords: it is not for printing.
+    ``auth``, ``username``, ``password``, ``senders`` (the address first, lower case), ``tls_mode``, ``fingerprints``,
+    ``ca`` and ``derived``, the keys that follow the provider), ``discard_senders``, ``disposables``, ``lists``,
+    ``settings`` (strings), ``table_type`` and ``user``. It holds the passwords: it is not for printing.
     """
     reading = _Reading()
     return reading.record(pillar), reading.found
@@ -176,22 +177,35 @@ class _Reading:
         }
         tls = self._tls(item.get("tls", {}), where)
         way = self._way(item, read, tls, address, where)
+        logs_in = read["auth"] == "password"
+        if not logs_in and {"password", "password_base64", "username"} & {*item}:
+            self._tell(f"{where}: auth: none logs in nowhere: leave out username and password, or auth")
         return {
             "address": address,
             "where": where,
             **way,
-            "password": self._password(item, keys, where),
+            "auth": read["auth"],
+            "username": way["username"] if logs_in else "",
+            "password": self._password(item, keys, where) if logs_in else "",
             "senders": [sender.lower() for sender in (address, *read["senders"]) if sender],
             "fingerprints": tls["fingerprint"],
+            "ca": tls["ca"],
             "default": read["default"],
         }
 
     def _tls(self, value: object, where: str) -> dict[str, Any]:
         where += ": tls"
         if not isinstance(value, dict):
-            self._tell(f"{where} must be a mapping with {' or '.join(names(TLS))}")
+            *most, last = names(TLS)
+            self._tell(f"{where} must be a mapping with {', '.join(most)} or {last}")
             value = {}
         self._unknown_keys(value, TLS, where)
+        if value.get("mode") == "none" and {"ca", "fingerprint"} & {*value}:
+            self._tell(
+                f"{where}: mode none has no certificate to verify: leave out ca and fingerprint, or mode"
+            )
+        elif {"ca", "fingerprint"} <= {*value}:
+            self._tell(f"{where} has ca and fingerprint: keep one, which alone then decides")
         return {key.name: self._value(value, key, f"{where}: ", key.absent) for key in TLS}
 
     def _way(self, item: dict, read: dict, tls: dict, address: str, where: str) -> dict[str, Any]:
@@ -200,7 +214,14 @@ class _Reading:
         if "relay" not in item and address:
             provider = self._provider(address, where)
         relay = read["relay"] or (provider.relay if provider else "")
-        if is_ip_address(relay) and not tls["fingerprint"]:
+        if tls["mode"] == "none":
+            if "relay" in item and not is_loopback(relay):
+                self._tell(
+                    f"{where}: tls: mode none is for a program in this qube only, with 127.0.0.1, ::1 or localhost for"
+                    " relay: anywhere else the password and the mail would be in clear text"
+                )
+                relay = ""
+        elif is_ip_address(relay) and not tls["fingerprint"]:
             self._tell(
                 f"{where}: relay is an IP address, which no certificate can prove: give the host name, or pin the"
                 " certificate with tls: {fingerprint: [...]}"
@@ -274,7 +295,7 @@ class _Reading:
         seen: dict[tuple[str, int], dict[str, Any]] = {}
         for account in accounts:
             first = seen.setdefault((account["relay"], account["port"]), account)
-            same = first["tls_mode"] == account["tls_mode"]
+            same = all(first[key] == account[key] for key in ("tls_mode", "ca"))
             if account["relay"] and not (same and {*first["fingerprints"]} == {*account["fingerprints"]}):
                 self._tell(
                     f"{account['where']}: tls differs from {first['where']}, which uses the same relay and port"

@@ -93,3 +93,8 @@ class Places(NamedTuple):
     def custom_persist(self) -> str:
         """Whether the qube has the Qubes service custom-persist."""
         return self._at("run/qubes-service/custom-persist")
+
+    @property
+    def ipv6_addresses(self) -> str:
+        """Where the kernel lists the system's addresses of IPv6."""
+        return self._at("proc/net/if_inet6")

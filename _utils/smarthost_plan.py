@@ -16,7 +16,17 @@ from typing import Any, NamedTuple
 from smarthost_manifest import NAME as MANIFEST
 from smarthost_manifest import Manifest, Sender, digest
 from smarthost_privacy import HOST_NAME, generic, header_checks
-from smarthost_services import REPORTS, TRANSPORTS, master_cf
+from smarthost_relays import (
+    STATUS_FILTER,
+    ca_files,
+    logins,
+    protocols,
+    relay_parameters,
+    routes,
+    tls_policy,
+    without_zeros,
+)
+from smarthost_services import REPORTS, master_cf
 from smarthost_sorting import mailbox_command, procmailrc
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
@@ -27,10 +37,6 @@ _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 _UNLISTED = "5.7.1 The sender address belongs to no account of this qube"
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
 
-
-# A relay that asks for a login (530, RFC 4954 6) without having offered one (AUTH) is not right at the moment:
-# Postfix then sends none, and would bounce the message.
-_STATUS_FILTER = "/^5(\\.[0-9]+\\.[0-9]+ .* said: 530[ -].*)/ 4$1\n"
 
 # A level below the newest that a Postfix knows makes it warn, and a warning counts as a failure here; one above it does
 # not (3.7 to 3.11 were run). The parameters that matter here do not rest on their defaults.
@@ -51,6 +57,8 @@ class Facts(NamedTuple):
         The path of procmail(1).
     submit_policy
         The text of the policy service that says who may hand mail in over SMTP.
+    ipv6
+        Whether the qube has an address of IPv6 beyond itself.
     """
 
     hostname: str
@@ -60,6 +68,7 @@ class Facts(NamedTuple):
     ca_file: str
     procmail: str
     submit_policy: str
+    ipv6: bool
 
 
 class File(NamedTuple):
@@ -102,12 +111,12 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     tables : str
         The directory of the lookup tables, below ``$config_directory``: one of ``smarthost_places.TABLES``.
     facts : dict
-        The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, the others str.
+        The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, ``ipv6`` is bool, the others str.
 
     Raises TypeError when a field of ``Facts`` is missing or there is another.
     """
     qube = Facts(**facts)
-    rows = _tables(record, qube)
+    rows = _tables(record, tables, qube)
     sections = _main_cf(record, tables, qube)
     values = {name: value for parameters in sections.values() for name, value in parameters.items()}
     manifest = Manifest(
@@ -115,7 +124,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         tables=tuple(rows),
         relays=tuple(dict.fromkeys((account["relay"], account["port"]) for account in record["accounts"])),
         senders={
-            sender: Sender(rows["sender_relay"][sender], account_digest)
+            sender: Sender(without_zeros(rows["sender_relay"][sender]), account_digest)
             for account in record["accounts"]
             for account_digest in [digest(account)]
             for sender in account["senders"]
@@ -126,8 +135,9 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     beside = {
         "smtp_generic": File(_MANAGED + generic(record, qube.hostname), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
-        "smtp_delivery_status_filter": File(_MANAGED + _STATUS_FILTER),
+        "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
         **{name: File(_MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
+        **{name: File(text) for name, text in ca_files(record["accounts"]).items()},
     }
     if record["lists"]:
         beside["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
@@ -145,39 +155,24 @@ def _source(table: dict[str, str]) -> str:
     return "".join(f"{key} {value}\n" for key, value in table.items())
 
 
-def _nexthop(account: dict[str, Any]) -> str:
-    """Return the relay as Postfix writes it: the brackets suppress the look-up of a mail exchanger."""
-    return f"[{account['relay']}]:{account['port']}"
-
-
-def _tables(record: dict[str, Any], facts: Facts) -> dict[str, dict[str, str]]:
+def _tables(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dict[str, str]]:
     accounts = record["accounts"]
     local = _local_domains(facts)
-    by_sender = [(sender, account) for account in accounts for sender in account["senders"]]
+    senders = routes(accounts)
     return {
-        "sender_relay": {
-            **{
-                sender: f"{TRANSPORTS[account['tls_mode']]}:{_nexthop(account)}"
-                for sender, account in by_sender
-            },
-            "<>": f"{REPORTS}:{HOST_NAME}",
-        },
-        "saslpass": {sender: f"{account['username']}:{account['password']}" for sender, account in by_sender},
+        "sender_relay": {**senders, "<>": f"{REPORTS}:{HOST_NAME}"},
+        "saslpass": logins(accounts),
         "sender_canonical": {
             # The reports of Postfix itself are from nobody's account.
             f"mailer-daemon@{HOST_NAME}": f"MAILER-DAEMON@{HOST_NAME}",
             **{f"@{domain}": accounts[0]["address"] for domain in local},
         },
         "sender_access": {
-            **{sender: "OK" for sender, _ in by_sender},
+            **dict.fromkeys(senders, "OK"),
             **dict.fromkeys(local, "OK"),
             **dict.fromkeys(record["discard_senders"], "DISCARD"),
         },
-        "tls_policy": {
-            _nexthop(account): "fingerprint match=" + "|".join(account["fingerprints"])
-            for account in accounts
-            if account["fingerprints"]
-        },
+        "tls_policy": tls_policy(accounts, f"/etc/postfix/{tables}"),
     }
 
 
@@ -228,25 +223,15 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "recipient_delimiter": "",
         },
         "Passwords: one for each sender, sent over verified TLS only": {
-            "smtp_sasl_auth_enable": "yes",
-            "smtp_sender_dependent_authentication": "yes",
+            **relay_parameters(),
             "smtp_sasl_password_maps": f"{table('saslpass')}, fail:no_password",
-            "smtp_sasl_security_options": "noanonymous, noplaintext",
-            "smtp_sasl_tls_security_options": "noanonymous",
-            "smtp_sasl_mechanism_filter": "!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all",
-            "smtp_tls_security_level": "secure",
-            "smtp_tls_secure_cert_match": "nexthop",
             "smtp_tls_policy_maps": table("tls_policy"),
-            "smtp_tls_fingerprint_digest": "sha256",
-            "smtp_tls_mandatory_protocols": ">=TLSv1.2",
             "smtp_tls_CAfile": facts.ca_file,
-            "smtp_tls_loglevel": "1",
-            "smtp_tls_connection_reuse": "yes",
             "smtp_delivery_status_filter": table("smtp_delivery_status_filter", "regexp"),
         },
         "Who may hand mail in": {
             "inet_interfaces": "loopback-only",
-            "inet_protocols": "ipv4",
+            **protocols(record["accounts"], ipv6=facts.ipv6),
             "mynetworks": "127.0.0.1/32, [::1]/128",
             "authorized_submit_users": users,
             "authorized_mailq_users": users,

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from smarthost_names import certificates, xn_form
 from smarthost_settings import TUNABLE, refused, setting_text
 from smarthost_text import in_typographic_quotes, odd_characters
 
@@ -104,9 +105,10 @@ def address(value: object) -> str:
     if at and not local and _DOMAIN.fullmatch(domain):
         raise Wrong(" is a whole domain: list each address by itself under senders")
     if not text.isascii():
-        raise Wrong(
-            " is not ASCII: write the domain in its xn-- form; a local part outside ASCII cannot be used"
-        )
+        form = xn_form(domain)
+        xn = f"write the domain as {form}" if form else "write the domain in its xn-- form"
+        rest = "" if local.isascii() else "; a local part outside ASCII cannot be used"
+        raise Wrong(f" is not ASCII: {xn}{rest}")
     if not (_LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and len(text) <= 254):
         raise Wrong(" is not a mail address like your.mail@example.com")
     if _is_local(domain):
@@ -117,8 +119,14 @@ def address(value: object) -> str:
 def relay(value: object) -> str:
     """Read the host name or IP address of a relay."""
     text = _visible(value, " must be the host name of the provider's submission server")
+    if text.lower() == "localhost":
+        # DNS, which smtp(8) asks, may not know it, or say anything.
+        return "127.0.0.1"
     if is_ip_address(text):
         return text.lower()
+    if not text.isascii():
+        form = xn_form(text)
+        raise Wrong(f" is not ASCII: write {f'it as {form}' if form else 'its xn-- form'}")
     if "[" in text or ":" in text:
         raise Wrong(" must be a bare host name like mail.example.com: the port goes into port")
     if not _HOST.fullmatch(text):
@@ -185,6 +193,16 @@ def password_base64(value: object) -> str:
         raise Wrong(" is not valid base64") from None
     # In the same words for both keys: dom0's pillar turns one into the other.
     return password(text)
+
+
+def ca(value: object) -> str:
+    """Read the certificates of a private CA."""
+    if not isinstance(value, str):
+        raise Wrong(" must be the text of a PEM certificate")
+    try:
+        return certificates(value)
+    except ValueError as problem:
+        raise Wrong(f" {problem}") from None
 
 
 def fingerprints(value: object) -> list[str]:

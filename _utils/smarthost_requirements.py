@@ -10,7 +10,7 @@ from typing import Any
 
 from salt.exceptions import CommandExecutionError
 
-from smarthost_files import which
+from smarthost_files import read_if_there, which
 from smarthost_places import Places
 
 
@@ -22,6 +22,18 @@ def user(name: str) -> pwd.struct_passwd:
         raise CommandExecutionError(
             f"There is no local user {name} to read the mail: name one in postfix_smarthost:user."
         ) from None
+
+
+def has_ipv6(places: Places) -> bool:
+    """
+    Tell whether this qube has an address of IPv6 beyond itself and its link.
+
+    places : Places
+        The paths of the system.
+    """
+    lines = read_if_there(places.ipv6_addresses).splitlines()
+    # Address, interface, length of the prefix, scope (0 is global), flags, device.
+    return any(line.split()[3] == "00" for line in lines)
 
 
 def missing(record: dict[str, Any], facts: dict[str, str], places: Places, template: str) -> list[str]:

@@ -15,7 +15,8 @@ import smarthost_readers as readers
 from smarthost_settings import TUNABLE
 
 TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
-TLS_MODES = ("implicit", "starttls")
+TLS_MODES = ("implicit", "none", "starttls")
+AUTH = ("none", "password")
 DEFAULT_PORT = 587
 IMPLICIT_TLS_PORT = 465
 
@@ -93,10 +94,20 @@ _SETTINGS = Kind(
 TLS = (
     Key(
         "mode",
-        Kind("`starttls` or `implicit`", {"enum": ["starttls", "implicit"]}),
+        Kind("`starttls`, `implicit` or `none`", {"enum": ["starttls", "implicit", "none"]}),
         "`implicit` on port 465, else `starttls`",
-        "When TLS begins.",
+        "When TLS begins. `none` is for a [program in this qube](#proton-bridge-and-other-programs-in-the-qube), with"
+        " 127.0.0.1, ::1 or `localhost` for relay.",
         readers.choice(*TLS_MODES),
+    ),
+    Key(
+        "ca",
+        TEXT,
+        "none",
+        "PEM certificate of a [private CA](#a-relay-with-a-private-ca), which alone then vouches for this relay, and"
+        " for no other.",
+        readers.ca,
+        absent="",
     ),
     Key(
         "fingerprint",
@@ -121,8 +132,17 @@ ACCOUNT = (
         "relay",
         TEXT,
         "that of the provider, if it is known",
-        "Host name of the provider's submission server. An IP address needs a fingerprint.",
+        "Host name of the provider's submission server. An IP address needs a fingerprint. `localhost` is 127.0.0.1.",
         readers.relay,
+    ),
+    Key(
+        "auth",
+        Kind("`password` or `none`", {"enum": [*AUTH]}),
+        "`password`",
+        "`none`: the relay takes mail without a login. Its certificate is verified all the same."
+        " See [A relay without a login](#a-relay-without-a-login).",
+        readers.choice(*AUTH),
+        absent="password",
     ),
     Key("port", PORT, "that of the provider, else 587", "TCP port of the relay.", readers.port),
     Key(

@@ -7,8 +7,11 @@ Source: master(5).
 
 from __future__ import annotations
 
-# What logs in at a relay, by the TLS mode of its account.
-TRANSPORTS = {"implicit": "smtp-implicit", "starttls": "smtp-starttls"}
+from typing import Any
+
+# What hands mail to a relay, by the TLS mode of its account; with the second text behind it, without a login.
+_TRANSPORTS = {"implicit": "smtp-implicit", "none": "smtp-clear", "starttls": "smtp-starttls"}
+_WITHOUT_LOGIN = "-noauth"
 # Where delivery reports go, whose sender is <>.
 REPORTS = "reports"
 
@@ -41,12 +44,35 @@ postlog     unix-dgram  n  -  n  -      1  postlogd
 # its process.
 submit-policy  unix  -  n  n  -  0  spawn
     user={user} argv=/usr/bin/python3 -IS /etc/postfix/submit-policy root {user}
-# No service delivers straight to the recipient's mail exchanger: these two log in at a relay.
+# No service delivers straight to the recipient's mail exchanger: these go to a relay, and log in there.
 smtp-starttls  unix  -  -  n  -  -  smtp
     -o syslog_name=postfix/smtp-starttls
 smtp-implicit  unix  -  -  n  -  -  smtp
     -o syslog_name=postfix/smtp-implicit
     -o smtp_tls_wrappermode=yes
+# For a program in this qube only: from an address of loopback, nothing gets out of it.
+smtp-clear  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-clear
+    -o smtp_tls_security_level=none
+    -o smtp_sasl_security_options=noanonymous
+    -o smtp_bind_address=127.0.0.1
+    -o smtp_bind_address6=::1
+    -o smtp_bind_address_enforce=yes
+# The same without a login, for accounts that say so. An account whose password is missing is none of them.
+smtp-starttls-noauth  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-starttls-noauth
+    -o smtp_sasl_auth_enable=no
+smtp-implicit-noauth  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-implicit-noauth
+    -o smtp_tls_wrappermode=yes
+    -o smtp_sasl_auth_enable=no
+smtp-clear-noauth  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-clear-noauth
+    -o smtp_tls_security_level=none
+    -o smtp_sasl_auth_enable=no
+    -o smtp_bind_address=127.0.0.1
+    -o smtp_bind_address6=::1
+    -o smtp_bind_address_enforce=yes
 # Delivery reports, whose sender is <>, go to the user instead of a relay.
 reports  unix  -  n  n  -  -  virtual
     -o virtual_mailbox_base=$reports_home
@@ -66,3 +92,13 @@ def master_cf(user: str) -> str:
         The local user who may hand in mail.
     """
     return _MASTER_CF.format(user=user)
+
+
+def transport(account: dict[str, Any]) -> str:
+    """
+    Return the name of the transport that mail of an account goes by.
+
+    account : dict
+        Of the record.
+    """
+    return _TRANSPORTS[account["tls_mode"]] + (_WITHOUT_LOGIN if account["auth"] == "none" else "")

@@ -41,7 +41,7 @@ def status(places: Places) -> dict[str, Any]:
         notes.append(
             f"{_messages(counts['deferred'])} deferred: mailq in the qube says why, and Postfix tries again."
         )
-        relays = sorted({way.partition("[")[2].partition("]")[0] for way in rows(ways).values()})
+        relays = sorted({host for host, _ in known.relays}) if known else []
         hints = [hint for relay in relays if (hint := smarthost_providers.password_hint(relay))]
         notes += [f"If it is the login that is refused: {hint}." for hint in hints]
     return {

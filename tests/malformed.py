@@ -14,7 +14,7 @@ FINGERPRINT = ":".join(["AB"] * 32)
 OTHER_FINGERPRINT = ":".join(["CD"] * 32)
 
 _RECORD_KEYS = "accounts, discard_senders, disposables, lists, settings, table_type, user"
-_ACCOUNT_KEYS = "address, default, password, password_base64, port, relay, senders, tls, username"
+_ACCOUNT_KEYS = "address, auth, default, password, password_base64, port, relay, senders, tls, username"
 _ACCOUNT = "Account 1 (alice@example.com)"
 _NO_ACCOUNTS = "accounts must be a list with at least one account (each item begins with a dash)."
 _FOLDER = (
@@ -165,10 +165,7 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
     (
         "an address outside ASCII",
         _alice(address="alice@ex\u00e4mple.com"),
-        (
-            "Account 1: address is not ASCII: write the domain in its xn-- form; a local part outside ASCII cannot be"
-            " used.",
-        ),
+        ("Account 1: address is not ASCII: write the domain as xn--exmple-cua.com.",),
     ),
     (
         "a whole domain",
@@ -228,7 +225,11 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
         _alice(relay="mail.example.com\nsmtp_tls_security_level = none"),
         (_TWO_LINES,),
     ),
-    ("a relay outside ASCII", _alice(relay="\u017fmtp.example.com"), (_NO_HOST,)),
+    (
+        "a relay outside ASCII",
+        _alice(relay="\u017fmtp.example.com"),
+        (f"{_ACCOUNT}: relay is not ASCII: write it as smtp.example.com.",),
+    ),
     ("a relay with an underscore", _alice(relay="mail_1.example.com"), (_NO_HOST,)),
     ("half an IP address", _alice(relay="10.0.0"), (_NO_HOST,)),
     (
@@ -251,22 +252,22 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
     (
         "tls that is no mapping",
         _alice(tls="starttls"),
-        (f"{_ACCOUNT}: tls must be a mapping with fingerprint or mode.",),
+        (f"{_ACCOUNT}: tls must be a mapping with ca, fingerprint or mode.",),
     ),
     (
         "tls without a value",
         {"accounts": [ALICE | {"tls": None}]},
-        (f"{_ACCOUNT}: tls must be a mapping with fingerprint or mode.",),
+        (f"{_ACCOUNT}: tls must be a mapping with ca, fingerprint or mode.",),
     ),
     (
         "tls that is not verified",
         _alice(tls={"verify": False}),
-        (f"{_ACCOUNT}: tls has an unknown key: use fingerprint, mode.",),
+        (f"{_ACCOUNT}: tls has an unknown key: use ca, fingerprint, mode.",),
     ),
     (
-        "a mode without TLS",
-        _alice(tls={"mode": "none"}),
-        (f"{_ACCOUNT}: tls: mode must be one of implicit, starttls.",),
+        "a mode that there is not",
+        _alice(tls={"mode": "opportunistic"}),
+        (f"{_ACCOUNT}: tls: mode must be one of implicit, none, starttls.",),
     ),
     ("a fingerprint that is short", _alice(tls={"fingerprint": ["AB:CD"]}), (_FINGERPRINTS,)),
     ("a fingerprint without colons", _alice(tls={"fingerprint": ["AB" * 32]}), (_FINGERPRINTS,)),

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import smarthost_schema
 import smarthost_settings
 from smarthost_text import in_typographic_quotes, odd_characters
+from tests.lab.certificates import Authority
 
 FACTS = {
     "hostname": "my-Mail",
@@ -29,6 +30,7 @@ FACTS = {
     "ca_file": "/etc/ssl/certs/ca-certificates.crt",
     "procmail": "/usr/bin/procmail",
     "submit_policy": "#!/usr/bin/python3\n",
+    "ipv6": False,
 }
 # How many cases each test that fuzzes tries; `make fuzz` tries 100,000.
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
@@ -56,7 +58,6 @@ LOCAL_PARTS = (
 HOSTS = (
     "mail.example.com",
     "MAIL.example.com",
-    "localhost",
     "a",
     "1x",
     "m-1.example.org",
@@ -64,6 +65,7 @@ HOSTS = (
 )
 IPS = ("192.0.2.1", "2001:DB8::1", "::ffff:192.0.2.1")
 FINGERPRINTS = (":".join(["AB"] * 32), ":".join(["cd"] * 32), ":".join(f"{n:02x}" for n in range(32)))
+CA = Authority().certificate
 LIST_IDS = (
     "users.example.com",
     "Users",
@@ -125,24 +127,34 @@ def account(random: Random, senders: list[str], policies: dict[tuple[str, int], 
     made: dict[str, Any] = {"address": senders[0]}
     if senders[1:]:
         made["senders"] = senders[1:]
-    if random.random() < 0.5:
-        made["password"] = secret
+    if random.random() < 0.1:
+        made["auth"] = "none"
     else:
-        made["password_base64"] = base64.b64encode(secret.encode()).decode()
-    if random.random() < 0.5:
-        made["username"] = username(random)
+        if random.random() < 0.5:
+            made["password"] = secret
+        else:
+            made["password_base64"] = base64.b64encode(secret.encode()).decode()
+        if random.random() < 0.5:
+            made["username"] = username(random)
     port = random.choice([None, 25, 465, 587])
     if port:
         made["port"] = port
     tls: dict[str, Any] = {}
     made["relay"] = random.choice(HOSTS)
-    if random.random() < 0.4:
-        made["relay"] = random.choice(HOSTS + IPS)
+    kind = random.random()
+    if kind < 0.4:
+        made["relay"] = random.choice((*HOSTS, *IPS, "localhost"))
         tls["fingerprint"] = some(random, FINGERPRINTS, 2) or [FINGERPRINTS[0]]
         if random.random() < 0.5:
-            tls["mode"] = random.choice(smarthost_schema.TLS_MODES)
+            tls["mode"] = random.choice(("implicit", "starttls"))
+    elif kind < 0.5:
+        tls["ca"] = CA
+    elif kind < 0.6:
+        made["relay"] = random.choice(("localhost", "127.0.0.1", "::1"))
+        tls["mode"] = "none"
     # One relay and port has one policy.
-    tls = policies.setdefault((made["relay"].lower(), port or smarthost_schema.DEFAULT_PORT), tls)
+    host = made["relay"].lower().replace("localhost", "127.0.0.1")
+    tls = policies.setdefault((host, port or smarthost_schema.DEFAULT_PORT), tls)
     return made | ({"tls": tls} if tls else {})
 
 

@@ -336,7 +336,7 @@ def change_relay(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][0]["relay"] = "other.example.com"
     return {
         "accounts": {"changed": ["alice@example.com", "me@alias.example"]},
-        "files": {"changed": ["sender_relay", "manifest"]},
+        "files": {"changed": ["sender_relay", "tls_policy", "manifest"]},
     }
 
 
@@ -353,11 +353,8 @@ def change_default(qube: Qube) -> dict[str, Any]:
     return {
         "files": {
             "changed": [
-                "smtp_generic",
-                "sender_relay",
-                "saslpass",
-                "sender_canonical",
-                "sender_access",
+                *("smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"),
+                "tls_policy",
                 "manifest",
             ]
         }
@@ -370,11 +367,8 @@ def change_account(qube: Qube) -> dict[str, Any]:
         "accounts": {"removed": ["alice@example.com", "me@alias.example"]},
         "files": {
             "changed": [
-                "smtp_generic",
-                "sender_relay",
-                "saslpass",
-                "sender_canonical",
-                "sender_access",
+                *("smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"),
+                "tls_policy",
                 "manifest",
             ]
         },
@@ -1066,7 +1060,8 @@ def each_record_is_applied(qube: Qube, random: Random) -> None:
     regular = smarthost_pillar.normalise(qube.record)
     for account in regular["accounts"]:
         for sender in account["senders"]:
-            assert qube.query(sender, "saslpass") == f"{account['username']}:{account['password']}"
+            login = f"{account['username']}:{account['password']}" if account["auth"] == "password" else None
+            assert qube.query(sender, "saslpass") == login
     unchanged(qube)
 
 

@@ -10,12 +10,17 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 TROUBLESHOOTING = README.partition("## Troubleshooting\n")[2].partition("\n## ")[0]
 # What Postfix says.
 NOT_OURS = {
+    "Host found but no data record of requested type",
     "Host or domain name not found",
     "SASL authentication failed",
     "Server certificate not verified",
     "Unit postfix.service is masked",
+    "delivery temporarily suspended",
+    "host ... said: 55...",
     "is not allowed to submit mail",
     "not trusted",
+    "offered no compatible authentication mechanisms",
+    "refused to talk to me",
 }
 
 

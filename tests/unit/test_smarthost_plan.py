@@ -64,7 +64,8 @@ def test_each_sender_has_its_own_relay_and_login() -> None:
     assert table("sender_relay", record) == {
         "alice@example.com": "smtp-starttls:[mail.example.com]:587",
         "me@alias.example": "smtp-starttls:[mail.example.com]:587",
-        "al@example.com": "smtp-starttls:[mail.example.com]:587",
+        # The zero keeps it apart from alice's in qmgr(8).
+        "al@example.com": "smtp-starttls:[mail.example.com]:0587",
         "bob@example.org": "smtp-implicit:[smtp.example.org]:465",
         # A report has no sender: it would be bounced, and lost.
         "<>": "reports:localhost.localdomain",
@@ -101,6 +102,10 @@ def test_no_service_delivers_without_an_account() -> None:
     ] == [
         "smtp-starttls unix",
         "smtp-implicit unix",
+        "smtp-clear unix",
+        "smtp-starttls-noauth unix",
+        "smtp-implicit-noauth unix",
+        "smtp-clear-noauth unix",
     ]
     # The null sender's transport delivers to the user, by no address of the message.
     assert running["reports unix"][5] == "virtual"
@@ -172,11 +177,22 @@ def test_a_password_is_sent_only_over_verified_tls() -> None:
     assert parameters["smtp_tls_mandatory_protocols"] == ">=TLSv1.2"
     assert parameters["smtp_sasl_security_options"] == "noanonymous, noplaintext"
     assert parameters["smtp_sasl_tls_security_options"] == "noanonymous"
-    # An empty list would take any mechanism, one without static:all none.
-    assert parameters["smtp_sasl_mechanism_filter"] == "!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all"
-    options = services()["smtp-implicit unix"]
-    assert "smtp_tls_wrappermode=yes" in options
-    assert not [word for word in (*options, *services()["smtp-starttls unix"]) if "security_level" in word]
+    # An empty list would take any mechanism.
+    assert {*parameters["smtp_sasl_mechanism_filter"].split(", ")} == {
+        *("plain", "login", "cram-md5"),
+        *(f"scram-sha-{size}" for size in (1, 224, 256, 384, 512)),
+    }
+    # From Postfix 3.10 on; an older one takes a parameter that nothing refers to for a mistake.
+    assert parameters["tls_required_enable"] == "no"
+    assert [value for value in parameters.values() if "${tls_required_enable?}" in value]
+    for name, options in services().items():
+        if name.startswith("smtp-"):
+            clear = name.startswith("smtp-clear")
+            assert ("smtp_tls_wrappermode=yes" in options) is name.startswith("smtp-implicit"), name
+            assert bool([word for word in options if "security_level" in word]) is clear, name
+            bound = ["smtp_bind_address=127.0.0.1", "smtp_bind_address6=::1", "smtp_bind_address_enforce=yes"]
+            assert [word for word in options if "smtp_bind" in word] == bound * clear, name
+            assert ("smtp_sasl_auth_enable=no" in options) is ("noauth" in name), name
 
 
 def test_a_password_is_looked_up_by_sender_and_never_missing() -> None:
@@ -193,6 +209,7 @@ def test_a_pinned_relay_is_known_by_its_fingerprints_only() -> None:
     }
     assert table("tls_policy", record) == {
         "[2001:db8::1]:587": f"fingerprint match={FINGERPRINT}|{other}",
+        "[smtp.example.org]:465": "secure servername=smtp.example.org",
     }
     assert main_cf(record)["smtp_tls_fingerprint_digest"] == "sha256"
 
@@ -372,7 +389,8 @@ def test_every_table_that_is_named_is_planned() -> None:
 
 
 def test_a_table_can_be_empty_but_is_there() -> None:
-    assert table("tls_policy") == {}
+    record = {"accounts": [{"address": "a@example.com", "relay": "mail.example.com", "auth": "none"}]}
+    assert table("saslpass", record) == {}
 
 
 # -- nothing is injected --------------------------------------------------------------------------------------
@@ -424,6 +442,9 @@ def only_what_was_meant(record: dict[str, Any]) -> None:
     expected = dict(
         parameters(smarthost_plan.plan(normalise(plain), "tables-b", FACTS).files["main.cf"].content)
     )
+    if any(":" in account["relay"] for account in record["accounts"]):
+        expected |= {"inet_protocols": "all", "smtp_address_preference": "ipv4"}
+    names = {*expected}
     expected |= regular["settings"]
     found = parameters(files["main.cf"].content)
     assert sorted(found) == sorted(expected.items())
@@ -431,7 +452,7 @@ def only_what_was_meant(record: dict[str, Any]) -> None:
     assert len(lines) == len(found)
 
     # With the user and the type of tables in them, too, they have the lines of any pillar.
-    names = dict(parameters(usual()["main.cf"].content)).keys()
+    assert names - {"smtp_address_preference"} == dict(parameters(usual()["main.cf"].content)).keys()
     assert dict(found).keys() == names | regular["settings"].keys()
     for name in FIXED:
         assert files[name] == usual(record["user"])[name]
@@ -458,20 +479,32 @@ def expected_rows(record: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The rows of each table, from the pillar as it was written."""
     local = ["localhost.localdomain", "localhost", "my-mail", "my-mail.localdomain"]
     accounts = sorted(record["accounts"], key=lambda account: not account.get("default"))
-    relay, login, policy = {}, {}, {}
-    for account in accounts:
+    relay, login, policy, places = {}, {}, {}, []
+    for number, account in enumerate(accounts, 1):
         port = account.get("port", 587)
         tls = account.get("tls", {})
         mode = tls.get("mode", "implicit" if port == 465 else "starttls")
-        nexthop = f"[{account['relay'].lower()}]:{port}"
+        host = account["relay"].lower()
+        host = "127.0.0.1" if host == "localhost" else host
+        nexthop = f"[{host}]:{'0' * places.count((host, port))}{port}"
+        places.append((host, port))
+        anonymous = account.get("auth") == "none"
+        transport = f"smtp-{'clear' if mode == 'none' else mode}{'-noauth' * anonymous}"
         password = account.get("password")
         if password is None:
-            password = base64.b64decode("".join(account["password_base64"].split())).decode()
+            password = base64.b64decode("".join(account.get("password_base64", "").split())).decode()
         for sender in [account["address"], *account.get("senders", [])]:
-            relay[sender.lower()] = f"smtp-{mode}:{nexthop}"
-            login[sender.lower()] = f"{account.get('username', account['address'])}:{password}"
+            relay[sender.lower()] = f"{transport}:{nexthop}"
+            if not anonymous:
+                login[sender.lower()] = f"{account.get('username', account['address'])}:{password}"
+        verified = "secure"
         if "fingerprint" in tls:
-            policy[nexthop] = f"fingerprint match={'|'.join(tls['fingerprint']).upper()}"
+            verified = f"fingerprint match={'|'.join(tls['fingerprint']).upper()}"
+        elif "ca" in tls:
+            verified = f"secure tafile=/etc/postfix/tables-b/ca-{number}.pem"
+        name = "" if re.fullmatch("[0-9.]+|.*:.*", host) else f" servername={host}"
+        if mode != "none":
+            policy[nexthop] = verified + name
     return {
         "sender_relay": relay | {"<>": "reports:localhost.localdomain"},
         "saslpass": login,
