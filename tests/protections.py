@@ -376,12 +376,12 @@ PROTECTIONS = (
     ),
     _p(
         "characters that cannot be seen are refused",
-        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
+        "tests/unit/test_invisible_characters.py::test_place_is_told",
         ("if odd := odd_characters(value):", 'if odd := "":'),
     ),
     _p(
         "typographic quotation marks are refused",
-        f"{_PASSWORDS}_that_cannot_be_held_or_seen_is_refused_in_a_sentence",
+        "tests/unit/test_invisible_characters.py::test_ends_quotes_and_look_alikes",
         ("if in_typographic_quotes(value):", "if not value:"),
     ),
     _p(
@@ -449,17 +449,17 @@ PROTECTIONS = (
     ),
     _p(
         "a value is of its parameter's range",
-        "tests/unit/test_settings.py::test_a_value_of_its_parameter_s_type[smtp_tls_loglevel-good8-bad8]",
+        "tests/unit/test_settings.py::test_a_value_of_its_parameter_s_type",
         ('_choice("0", "1", "2")', '_choice("0", "1", "2", "3", "4")'),
     ),
     _p(
         "the least that a setting may be",
-        "tests/lab/test_settings.py::test_value_that_takes_a_promise_away_is_refused",
+        "tests/unit/test_settings.py::test_both_ends_are_taken_and_one_step_beyond_is_not",
         ("return least <= amount <= most or", "return amount <= most or"),
     ),
     _p(
         "the most that a setting may be",
-        "tests/lab/test_settings.py::test_value_that_takes_a_promise_away_is_refused",
+        "tests/unit/test_settings.py::test_both_ends_are_taken_and_one_step_beyond_is_not",
         ("return least <= amount <= most or", "return least <= amount or"),
     ),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import direct
 from .accounts import RECIPIENT, unique
 
 if TYPE_CHECKING:
@@ -50,14 +51,12 @@ def test_address_and_password_are_an_account(lab: Lab, qube: Qube, relays: dict[
         assert "you@web.de leaves by smtp.web.de, port 465, TLS mode implicit" in comment
         assert "https://myaccount.google.com/apppasswords" in comment
         assert PASSWORD not in applied.printed + applied.logged
-        assert qube.apply("postfix_smarthost").check().changed == []
     for address, (_, login) in USERS.items():
         subject = unique()
         qube.send(sender=address, to=RECIPIENT, subject=subject)
         mail = relays[address].wait_for(subject, diagnosis=qube.diagnosis)
         assert (mail.login, mail.sender) == (login, address)
-    status = qube.salt("postfix_smarthost.status")
-    assert status["senders"] == {
+    assert direct.run(qube, "postfix_smarthost.status").result["senders"] == {
         "you@gmail.com": "[smtp.gmail.com]:465",
         "you@web.de": "[smtp.web.de]:465",
         "you@icloud.com": "[smtp.mail.me.com]:587",
@@ -66,15 +65,14 @@ def test_address_and_password_are_an_account(lab: Lab, qube: Qube, relays: dict[
 
 
 def test_status_says_where_the_password_of_a_refused_login_comes_from(
-    lab: Lab, qube: Qube, relays: dict[str, Relay]
+    qube: Qube, relays: dict[str, Relay]
 ) -> None:
     """The password of the account in place of an app password, as most do at first."""
     relays["you@gmail.com"].set_user("you@gmail.com", "another one", ["you@gmail.com"])
-    with lab.qubesctl.qubes_yaml({qube.name: records("you@gmail.com")}):
-        qube.apply("postfix_smarthost").check()
+    assert direct.run(qube, pillar={"postfix_smarthost": records("you@gmail.com")}).error is None
     qube.send(sender="you@gmail.com", to=RECIPIENT, subject=unique())
     qube.wait_for(lambda: [mail for mail in qube.queue() if "said: 535" in str(mail)], "the refusal", 60)
-    notes = qube.salt("postfix_smarthost.status")["notes"]
+    notes = direct.run(qube, "postfix_smarthost.status").result["notes"]
     (hint,) = [note for note in notes if note.startswith("If it is the login that is refused: ")]
     assert "https://myaccount.google.com/apppasswords" in hint
 
@@ -89,13 +87,13 @@ def test_status_says_where_the_password_of_a_refused_login_comes_from(
         ("you@example.org", "give relay, the host name of its submission server."),
     ],
 )
-def test_provider_that_cannot_be_reached_so_is_told(lab: Lab, qube: Qube, address: str, words: str) -> None:
+def test_provider_that_cannot_be_reached_so_is_told(qube: Qube, address: str, words: str) -> None:
     before = qube.tree("/rw")
-    with lab.qubesctl.qubes_yaml({qube.name: records(address)}):
-        applied = qube.apply("postfix_smarthost")
-    assert not applied.ok
-    (sentence,) = applied.states[CONFIGURATION]["comment"].splitlines()
+    said = direct.run(qube, pillar={"postfix_smarthost": records(address)})
+    assert said.error is not None
+    (sentence,) = said.error.splitlines()
     assert sentence.startswith(f"Account 1 ({address}): ")
     assert words in sentence
-    assert PASSWORD not in applied.stdout + applied.stderr + applied.logged
+    assert PASSWORD not in sentence
+    assert said.steps == []
     assert qube.tree("/rw") == before
