@@ -6,8 +6,7 @@ Pure functions: no file, no program and no Salt dunder is touched, so that the w
 validation runs in milliseconds and can be tried by hand.
 
 Sources: the syntax of the tables is that of postmap(1) and of ``smtp_sasl_password_maps`` in postconf(5);
-addresses are those of RFC 5321 4.1.2 without quoted strings; host names those of RFC 1123 2.1;
-list identifiers those of RFC 2919.
+addresses are those of RFC 5321 4.1.2 without quoted strings; host names those of RFC 1123 2.1.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import ipaddress
 import re
 from typing import Any
 
+import smarthost_lists
 from smarthost_settings import TUNABLE, refused, setting_text
 
 TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
@@ -38,7 +38,6 @@ _ACCOUNT_KEYS = (
     "username",
 )
 _TLS_KEYS = ("fingerprint", "mode")
-_LIST_KEYS = ("folder", "list_id")
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # Without re.ASCII, re.IGNORECASE takes some letters outside ASCII for these.
@@ -49,13 +48,9 @@ _ATOM = r"[a-z0-9!#$%&'*+/=?^_{|}~-]+"
 # Not with a leading "-", an option, or "#", a comment in a table.
 _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z)(?![#-]){_ATOM}(?:\.{_ATOM})*", _IGNORE_CASE)
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
-_LIST_ID = re.compile(r"(?=.{1,255}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", _IGNORE_CASE)
-_FOLDER_PART = r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
-_FOLDER = re.compile(rf"(?=.{{1,200}}\Z){_FOLDER_PART}(?:/{_FOLDER_PART})*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LOCAL_DOMAINS = ("localdomain", "localhost")
-_OWN_FOLDERS = {"cur", "new", "tmp"}
 # Keys that are shown. Others may be a password that slipped there: without a blank, `{password:x}` is a key to YAML.
 _KEY = re.compile(r"[A-Za-z_-]{1,40}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -381,35 +376,14 @@ class _Checker:
         return list(discarded)
 
     def _lists(self, value: object) -> list[dict[str, str]]:
-        lists: dict[str, tuple[int, str]] = {}
-        for number, item in enumerate(self._listing(value, "lists"), 1):
-            where = f"List {number}"
-            if not isinstance(item, dict):
-                self._add(f"{where} must be a mapping with list_id and folder")
-                continue
-            self._unknown_keys(item, _LIST_KEYS, where)
-            list_id = item.get("list_id")
-            if not isinstance(list_id, str) or not _LIST_ID.fullmatch(list_id):
-                self._add(
-                    f"{where}: list_id must be what stands in < > in the List-Id header, as in users.example.com"
-                )
-            elif list_id.lower() in lists:
-                self._add(f"{where}: list_id stands already in List {lists[list_id.lower()][0]}: keep one")
-            else:
-                lists[list_id.lower()] = number, self._folder(item.get("folder"), where)
-        return [{"list_id": list_id, "folder": folder} for list_id, (_, folder) in lists.items()]
-
-    def _folder(self, value: object, where: str) -> str:
-        if not isinstance(value, str) or not _FOLDER.fullmatch(value):
-            self._add(
-                f"{where}: folder must be a path below ~/.maildir, of up to 200 letters, digits, '.', '_', '+', '-' and"
-                " '/' between its parts, of which none begins with a dot"
-            )
-        elif _OWN_FOLDERS & {*value.split("/")}:
-            self._add(f"{where}: folder must not hold cur, new or tmp, which are a maildir's own")
-        else:
-            return value
-        return ""
+        items = self._listing(value, "lists")
+        for number, item in enumerate(items, 1):
+            if isinstance(item, dict):
+                self._unknown_keys(item, smarthost_lists.KEYS, f"List {number}")
+        lists, found = smarthost_lists.check(items)
+        for sentence in found:
+            self._add(sentence)
+        return lists
 
     def _settings(self, value: object) -> dict[str, str]:
         if value is None:

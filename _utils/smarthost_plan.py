@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from smarthost_privacy import HOST_NAME, generic, header_checks
+from smarthost_places import SORTING
+from smarthost_privacy import HOST_NAME, forwarded_sender, generic, header_checks
 from smarthost_services import REPORTS, TRANSPORTS, master_cf
-from smarthost_sorting import mailbox_command, procmailrc
+from smarthost_sorting import DELIVER, mailbox_command, procmailrc
 
 _UNLISTED = "5.7.1 The sender address belongs to no account of this qube"
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
@@ -83,7 +84,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> dict[str
     facts : dict
         The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, the others str.
 
-    Returns a dictionary of the files, each a ``File``, by their paths below ``$config_directory``. It holds the
+    Returns a dictionary of the files, each a ``File``, by their names: ``Places.of`` says where each is. It holds the
     passwords: ``saslpass`` is one of the files.
 
     Raises TypeError when a field of ``Facts`` is missing or there is another.
@@ -91,6 +92,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> dict[str
     qube = Facts(**facts)
     beside = {
         "smtp_generic": File(_MANAGED + generic(record, qube.hostname), mode=0o600),
+        "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
         "smtp_delivery_status_filter": File(_MANAGED + _STATUS_FILTER),
         **{
@@ -100,13 +102,16 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> dict[str
     }
     if record["disposables"]:
         beside["disposables"] = File(_MANAGED + "# The boot script starts Postfix in disposables, too.\n")
+    sorting = {}
     if record["lists"]:
-        beside["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
+        sorting["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
+        sorting["deliver"] = File(_MANAGED + DELIVER)
     return {
         "main.cf": File(_main_cf(record, tables, qube)),
         "master.cf": File(_MANAGED + master_cf(record["user"])),
         "submit-policy": File(qube.submit_policy, mode=0o755),
         **{f"{tables}/{name}": file for name, file in beside.items()},
+        **{f"{SORTING[tables]}/{name}": file for name, file in sorting.items()},
     }
 
 
@@ -236,7 +241,9 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> str:
         "Local mail": {
             # The template compiles it, for all its qubes, whatever the type of their own tables.
             "alias_maps": "${default_database_type}:/etc/aliases",
-            "alias_database": "$alias_maps",
+            # alias_database, which newaliases(1) compiles, is left to the installed Postfix, whose default is the same:
+            # 3.7 to 3.10 read its value before they know default_database_type.
+            "forwarded_sender_maps": f"regexp:${{config_directory}}/{tables}/forwarded_sender",
             "home_mailbox": ".maildir/",
             "mailbox_command": mailbox_command(record, tables, facts.procmail),
             "mailbox_size_limit": "0",

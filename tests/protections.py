@@ -338,8 +338,8 @@ PROTECTIONS = (
         "what a list may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            "not isinstance(list_id, str) or not _LIST_ID.fullmatch(list_id)",
-            "not isinstance(list_id, str)",
+            "_LIST_ID.fullmatch(value) if isinstance(value, str) else None",
+            're.match("(.*)", value) if isinstance(value, str) else None',
         ),
     ),
     _p(

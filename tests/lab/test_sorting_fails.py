@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from . import direct
 from .accounts import ALICE, pillar, unique
 
 if TYPE_CHECKING:
@@ -108,26 +107,37 @@ FAILURES = {
         f"{_RC} mv $rc /tmp/rc; mkdir $rc", f"{_RC} rmdir $rc; mv /tmp/rc $rc"
     ),
     "the rules are somebody else's": Failure(f"{_RC} chown nobody $rc", f"{_RC} chown root $rc"),
-    "the user's rules cannot be read": _own("", f"chown root {HOME}/.procmailrc; chmod 0600 {HOME}/.procmailrc"),
+    "the user's rules cannot be read": _own(
+        "", f"chown root {HOME}/.procmailrc; chmod 0600 {HOME}/.procmailrc"
+    ),
     "the user's rules are a directory": Failure(f"mkdir {HOME}/.procmailrc", _OWN, (SORTED,)),
     "the user's rules bounce": _own("EXITCODE=67\n:0\n/dev/null", places=(f"{HOME}/.maildir/new",)),
     "the user's rules name places that are not there": _own("MAILDIR=/nowhere\n:0\n/nowhere/at/all/"),
-    "the user's rules name a shell that is not there": _own("SHELL=/nowhere\n:0\n* ? test -e / && true\nelsewhere/"),
+    "the user's rules name a shell that is not there": _own(
+        "SHELL=/nowhere\n:0\n* ? test -e / && true\nelsewhere/"
+    ),
     "the user's rules do not end": _own(":0\n* ^From\n{\n:0\n* ^No-such-header\nelsewhere/"),
-    "the user's rules hold a quote that does not end": _own('LOGABSTRACT="no\n:0\n* ^No-such-header\nelsewhere/'),
+    "the user's rules hold a quote that does not end": _own(
+        'LOGABSTRACT="no\n:0\n* ^No-such-header\nelsewhere/'
+    ),
     "the user's rules include themselves": _own("INCLUDERC=$HOME/.procmailrc"),
     "the user's rules are no text": _own("", f"head -c 4096 /bin/true > {HOME}/.procmailrc"),
     "the user's rules filter by a program that fails": _own(":0fw\n| false"),
-    "the user's trap fails": _own('TRAP="exit 1"\nEXITCODE=""\n:0\n/dev/null', places=(f"{HOME}/.maildir/new",)),
+    "the user's trap fails": _own(
+        'TRAP="exit 1"\nEXITCODE=""\n:0\n/dev/null', places=(f"{HOME}/.maildir/new",)
+    ),
     "the folder of the list cannot be written": Failure(
-        f"rm -rf {HOME}/.maildir/list; mkdir -m 0755 -p {HOME}/.maildir/list/sorted", f"rm -rf {HOME}/.maildir/list"
+        f"rm -rf {HOME}/.maildir/list; mkdir -m 0755 -p {HOME}/.maildir/list/sorted",
+        f"rm -rf {HOME}/.maildir/list",
     ),
     "the folder of the list is a file": Failure(
         f"rm -rf {HOME}/.maildir/list; mkdir {HOME}/.maildir/list; touch {HOME}/.maildir/list/sorted",
         f"rm -rf {HOME}/.maildir/list",
     ),
     "~/.maildir cannot be written": Failure(
-        f"chown root {HOME}/.maildir {HOME}/.maildir/*", f"chown user {HOME}/.maildir {HOME}/.maildir/*", places=()
+        f"chown root {HOME}/.maildir {HOME}/.maildir/*",
+        f"chown user {HOME}/.maildir {HOME}/.maildir/*",
+        places=(),
     ),
     "~/.maildir is a file": Failure(
         f"mv {HOME}/.maildir /tmp/maildir; touch {HOME}/.maildir",
@@ -141,10 +151,12 @@ FAILURES = {
         places=(),
     ),
     "the disk is almost full": Failure(
-        f"mount -t tmpfs -o size=64k,uid=1000,gid=1000 none {HOME}/.maildir", f"umount {HOME}/.maildir", places=()
+        f"mount -t tmpfs -o size=64k,uid=1000,gid=1000 none {HOME}/.maildir",
+        f"umount {HOME}/.maildir",
+        places=(),
     ),
     "the home is gone": Failure(
-        f"mkdir /home.away; mount --bind /home.away /home", "umount /home; rmdir /home.away", places=()
+        "mkdir /home.away; mount --bind /home.away /home", "umount /home; rmdir /home.away", places=()
     ),
 }
 
@@ -197,7 +209,10 @@ def test_mail_is_sorted(qube: Qube) -> None:
 @pytest.mark.parametrize("failing", FAILURES, indirect=True)
 def test_no_failure_loses_mail(qube: Qube, failing: Failure) -> None:
     places, queued = bring_in(qube)
-    assert (places, queued) == ([[place, True] for place in failing.places], [] if failing.places else ["deferred"])
+    assert (places, queued) == (
+        [[place, True] for place in failing.places],
+        [] if failing.places else ["deferred"],
+    )
     assert qube.run("find", "/var/mail/", "-size", "+0").stdout.split() == ["/var/mail/"]
     if failing.places:
         assert qube.run("find", f"{HOME}/.maildir/tmp", "-type", "f").stdout == ""

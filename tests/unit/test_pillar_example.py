@@ -12,6 +12,7 @@ import salt.loader
 import salt.template
 import yaml
 
+import smarthost_lists
 import smarthost_pillar
 import smarthost_plan
 from tests.records import FACTS
@@ -21,7 +22,7 @@ KEYS = {
     "": smarthost_pillar._RECORD_KEYS,
     "accounts:": smarthost_pillar._ACCOUNT_KEYS,
     "accounts:tls:": smarthost_pillar._TLS_KEYS,
-    "lists:": smarthost_pillar._LIST_KEYS,
+    "lists:": smarthost_lists.KEYS,
 }
 KNOWN = {path + key for path, keys in KEYS.items() for key in keys}
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+import smarthost_lists
 import smarthost_pillar
 import smarthost_plan
 import smarthost_settings
@@ -163,7 +164,7 @@ def test_a_good_pillar_has_no_problems(record: dict[str, Any]) -> None:
 
 KEYS = sorted(
     {*smarthost_pillar._RECORD_KEYS, *smarthost_pillar._ACCOUNT_KEYS}
-    | {*smarthost_pillar._TLS_KEYS, *smarthost_pillar._LIST_KEYS, "relayhost", "message_size_limit"}
+    | {*smarthost_pillar._TLS_KEYS, *smarthost_lists.KEYS, "relayhost", "message_size_limit"}
 )
 # A secret where it belongs and where it does not.
 TEXTS = [
