@@ -33,7 +33,7 @@ import smarthost_staging
 import smarthost_take_over
 from smarthost_files import locked, make_public, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
-from smarthost_places import STAGING, TABLES, TOP_FILES, Places
+from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
 from smarthost_plan import Plan
 
 # How long to wait for another apply, in seconds.
@@ -177,18 +177,28 @@ class _Change:
         """Build the plan in a staging directory, check it there, and make it live."""
         os.makedirs(self._config_dir, exist_ok=True)
         remove(self._config_dir, STAGING)
+        self._remove_sorting(SORTING[self._new])
         try:
             with self._old_one_named():
                 smarthost_staging.build(self._places, self._staging, self._plan)
                 smarthost_staging.preflight(self._places, self._staging, self._plan, self._template)
             remove(self._config_dir, self._new)
             self._make_live()
+        except BaseException:
+            self._remove_sorting(SORTING[self._new])
+            raise
         finally:
             remove(self._config_dir, STAGING)
             if not os.listdir(self._config_dir):
                 os.rmdir(self._config_dir)
         remove(self._config_dir, *smarthost_disk.leftovers(self._config_dir, self._new))
+        self._remove_sorting(*smarthost_disk.unused_sorting(self._places, self._new))
         make_public(self._config_dir)
+
+    def _remove_sorting(self, *names: str) -> None:
+        remove(self._places.smarthost_dir, *names)
+        with contextlib.suppress(OSError):
+            os.rmdir(self._places.smarthost_dir)
 
     @contextlib.contextmanager
     def _old_one_named(self) -> Iterator[None]:
@@ -234,6 +244,14 @@ class _Change:
     def _switch(self) -> None:
         """Rename what is staged into place; main.cf, which names the tables, last: with it everything changes."""
         sync(os.path.join(self._staging, self._new))
+        sorting = self._places.of(SORTING[self._new])
+        if os.path.isdir(sorting):
+            for directory in (
+                sorting,
+                self._places.smarthost_dir,
+                os.path.dirname(self._places.smarthost_dir),
+            ):
+                sync(directory)
         for name in (self._new, *TOP_FILES):
             path = os.path.join(self._config_dir, name)
             os.replace(os.path.join(self._staging, name), path)

@@ -11,7 +11,7 @@ import smarthost_service
 from smarthost_apply import lock, told_in_a_sentence
 from smarthost_disk import ours
 from smarthost_files import count_files, remove, to_ascii
-from smarthost_places import MESSAGES, Places
+from smarthost_places import MESSAGES, Places, is_sorting
 
 
 def clean(places: Places, test: bool = False) -> dict[str, Any]:
@@ -61,6 +61,11 @@ def _left_to_remove(places: Places) -> tuple[list[str], list[str], int]:
     paths = [os.path.join(config_dir, name) for name in there if name in known]
     if os.path.isdir(config_dir) and not others:
         paths.append(config_dir)
+    sorting = places.smarthost_dir
+    there = sorted(os.listdir(sorting)) if os.path.isdir(sorting) else []
+    paths += [os.path.join(sorting, name) for name in there if is_sorting(name)]
+    if os.path.isdir(sorting) and all(is_sorting(name) for name in there):
+        paths.append(sorting)
     count = sum(count_files(os.path.join(queue_dir, name)) for name in MESSAGES)
     if os.path.isdir(queue_dir) and not count:
         paths.append(queue_dir)

@@ -15,7 +15,7 @@ import postfix_tables
 import smarthost_by_hand
 from smarthost_files import is_public, read, read_if_there
 from smarthost_manifest import NAME, Manifest, parse
-from smarthost_places import CARRIED, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
+from smarthost_places import CARRIED, SORTING, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
 from smarthost_plan import TABLES_PARAMETER, File, Plan
 
 
@@ -35,18 +35,20 @@ def differences(places: Places, tables: str | None, plan: Plan) -> dict[str, dic
     """
     config_dir = places.config_dir
     files = plan.files
-    found = _sources(config_dir, tables)
+    found = _sources(places, tables)
     by_what = {
         "accounts": plan.manifest.differences(manifest(config_dir, tables)),
         "files": {
             "added": [path for path in files if path not in found],
-            "removed": sorted(found - {*files}) + leftovers(config_dir, tables),
+            "removed": sorted(found - {*files})
+            + leftovers(config_dir, tables)
+            + unused_sorting(places, tables),
             "changed": [
                 path
                 for path, file in files.items()
                 if path in found and not _is_as_planned(places, path, file)
             ]
-            + [path for path in (config_dir, os.path.join(config_dir, tables or "")) if _is_private(path)],
+            + [path for path in _directories(places, tables) if _is_private(path)],
         },
     }
     return {
@@ -92,8 +94,21 @@ def ours(config_dir: str) -> set[str]:
     return {*TOP_FILES, *TABLES, *CARRIED, STAGING, *leftovers(config_dir, None)}
 
 
-def _sources(config_dir: str, tables: str | None) -> set[str]:
-    """Return the paths of the files there are, without the tables that were compiled from one of them."""
+def unused_sorting(places: Places, tables: str | None) -> list[str]:
+    """Return the directories of what sorts mail that do not go with the tables in use."""
+    used = SORTING[tables] if tables else None
+    return [name for name in SORTING.values() if name != used and os.path.lexists(places.of(name))]
+
+
+def _directories(places: Places, tables: str | None) -> list[str]:
+    """Return the directories that all have to look into."""
+    found = [places.config_dir, places.smarthost_dir]
+    return found + ([places.of(tables), places.of(SORTING[tables])] if tables else [])
+
+
+def _sources(places: Places, tables: str | None) -> set[str]:
+    """Return the names of the files there are, without the tables that were compiled from one of them."""
+    config_dir = places.config_dir
     found = {name for name in TOP_FILES if os.path.lexists(os.path.join(config_dir, name))}
     if tables is not None and os.path.isdir(os.path.join(config_dir, tables)):
         names = set(os.listdir(os.path.join(config_dir, tables)))
@@ -101,6 +116,8 @@ def _sources(config_dir: str, tables: str | None) -> set[str]:
             name for name in names for suffix in SUFFIXES if name.removesuffix(suffix) in names - {name}
         }
         found |= {f"{tables}/{name}" for name in names - compiled}
+    if tables is not None and os.path.isdir(places.of(SORTING[tables])):
+        found |= {f"{SORTING[tables]}/{name}" for name in os.listdir(places.of(SORTING[tables]))}
     return found
 
 
@@ -110,7 +127,7 @@ def _is_private(directory: str) -> bool:
 
 
 def _is_as_planned(places: Places, name: str, file: File) -> bool:
-    path = os.path.join(places.config_dir, name)
+    path = places.of(name)
     try:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_uid or status.st_gid:

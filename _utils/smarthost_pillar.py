@@ -15,6 +15,7 @@ import difflib
 import re
 from typing import Any
 
+import smarthost_lists
 import smarthost_providers
 from smarthost_names import is_loopback
 from smarthost_readers import Wrong, discarded, is_ip_address
@@ -325,17 +326,22 @@ class _Reading:
         return list(found)
 
     def _lists(self, items: list[Any]) -> list[dict[str, str]]:
-        found: dict[str, tuple[int, dict[str, str]]] = {}
+        found: dict[tuple[str, str], tuple[int, dict[str, str]]] = {}
         for number, item in enumerate(items, 1):
             where = f"List {number}"
             if not isinstance(item, dict):
-                self._tell(f"{where} must be a mapping with {' and '.join(key.name for key in LISTS)}")
+                self._tell(f"{where} must be a mapping with list_id and folder")
                 continue
             self._unknown_keys(item, LISTS, where)
-            read = {key.name: self._value(item, key, f"{where}: ", "") for key in LISTS}
-            first = found.setdefault(read["list_id"] or f" {number}", (number, read))
-            if first[0] != number:
-                self._tell(f"{where}: list_id stands already in List {first[0]}: keep one")
+            if told := smarthost_lists.contradiction(item):
+                self._tell(f"{where} {told}")
+            keys = (key for key in LISTS if key.name in item or key.default == "required")
+            read = {key.name: self._value(item, key, f"{where}: ", "") for key in keys}
+            known_by = (read.get("list_id") or "", f"{read.get('header')}:{read.get('match')}".lower())
+            first = found.setdefault(known_by if any(known_by) else (f" {number}", ""), (number, read))
+            if first[0] != number and not told:
+                what = "list_id" if "list_id" in read else "header with its match"
+                self._tell(f"{where}: {what} stands already in List {first[0]}: keep one")
         return [read for _, read in found.values()]
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 # The lookup tables are in one of two directories below the configuration; main.cf names the one in use.
 TABLES = ("tables-a", "tables-b")
+# What sorts mail goes with them, in a directory of its own: SELinux lets procmail(1) read no configuration of Postfix.
+SORTING = {"tables-a": "sorting-a", "tables-b": "sorting-b"}
 STAGING = "staging"
 # In the order in which they are renamed into place: main.cf, which names the tables, last.
 TOP_FILES = ("submit-policy", "master.cf", "main.cf")
@@ -23,6 +25,11 @@ CARRIED = ("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files
 MESSAGES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved")
 # What is kept of a configuration made by hand.
 BY_HAND = ".by-hand"
+
+
+def is_sorting(name: str) -> bool:
+    """Tell whether a file or a directory of a plan is among what sorts mail."""
+    return name.split("/", maxsplit=1)[0] in SORTING.values()
 
 
 class Places(NamedTuple):
@@ -42,6 +49,16 @@ class Places(NamedTuple):
     def config_dir(self) -> str:
         """The configuration, which lasts."""
         return self._at("usr/local/etc/postfix")
+
+    @property
+    def smarthost_dir(self) -> str:
+        """What lasts and is not Postfix's: its name does not begin with postfix, by which SELinux would know it."""
+        return self._at("usr/local/etc/smarthost")
+
+    def of(self, name: str) -> str:
+        """Return where a file or a directory of a plan is, by its name there."""
+        top = self.smarthost_dir if is_sorting(name) else self.config_dir
+        return os.path.join(top, name)
 
     @property
     def running_config_dir(self) -> str:

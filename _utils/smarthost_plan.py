@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from smarthost_manifest import NAME as MANIFEST
 from smarthost_manifest import Manifest, Sender, digest
-from smarthost_privacy import HOST_NAME, generic, header_checks
+from smarthost_places import SORTING
+from smarthost_privacy import HOST_NAME, forwarded_sender, generic, header_checks
 from smarthost_relays import (
     STATUS_FILTER,
     ca_files,
@@ -27,7 +28,7 @@ from smarthost_relays import (
     without_zeros,
 )
 from smarthost_services import REPORTS, master_cf
-from smarthost_sorting import mailbox_command, procmailrc
+from smarthost_sorting import DELIVER, mailbox_command, procmailrc
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
 TABLES_PARAMETER = "smarthost_tables"
@@ -93,7 +94,7 @@ class Plan(NamedTuple):
     A whole configuration. It holds the passwords.
 
     files
-        By their paths below ``$config_directory``.
+        By their names: ``Places.of`` says where each is.
     manifest
         What they say.
     """
@@ -134,19 +135,23 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     )
     beside = {
         "smtp_generic": File(_MANAGED + generic(record, qube.hostname), mode=0o600),
+        "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
         "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
         **{name: File(_MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
         **{name: File(text) for name, text in ca_files(record["accounts"]).items()},
     }
+    sorting = {}
     if record["lists"]:
-        beside["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
+        sorting["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
+        sorting["deliver"] = File(_MANAGED + DELIVER)
     beside[MANIFEST] = File(_MANAGED + manifest.text(), mode=0o600)
     files = {
         "main.cf": File(_text(sections)),
         "master.cf": File(_MANAGED + master_cf(record["user"])),
         "submit-policy": File(qube.submit_policy, mode=0o755),
         **{f"{tables}/{name}": file for name, file in beside.items()},
+        **{f"{SORTING[tables]}/{name}": file for name, file in sorting.items()},
     }
     return Plan(files, manifest)
 
@@ -243,7 +248,9 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
         "Local mail": {
             # The template compiles it, for all its qubes, whatever the type of their own tables.
             "alias_maps": "${default_database_type}:/etc/aliases",
-            "alias_database": "$alias_maps",
+            # alias_database, which newaliases(1) compiles, is left to the installed Postfix, whose default is the same:
+            # 3.7 to 3.10 read its value before they know default_database_type.
+            "forwarded_sender_maps": table("forwarded_sender", "regexp"),
             "home_mailbox": ".maildir/",
             "mailbox_command": mailbox_command(record, tables, facts.procmail),
             "mailbox_size_limit": "0",

@@ -42,6 +42,12 @@ def generic(record: dict[str, Any], hostname: str) -> str:
     return "".join(f"/^{pattern}$/ {address}\n" for pattern in patterns)
 
 
+def forwarded_sender(record: dict[str, Any]) -> str:
+    """Let the default account stand for the sender of what an alias sends on, but not for that of a report, <>."""
+    address = record["accounts"][0]["address"].replace("$", "$$")
+    return f"/@/ {address}\n"
+
+
 def _inside(hostname: str) -> str:
     """
     Return a pattern of host names inside a qube, with two groups.

@@ -5,8 +5,8 @@ Read one value of the pillar each: bring it into its regular form, or say in a s
 Pure functions: no file, no program and no Salt dunder is touched. A sentence names the place and never the value, which
 could be a password.
 
-Sources: addresses are those of RFC 5321 4.1.2 without quoted strings; host names those of RFC 1123 2.1; list
-identifiers those of RFC 2919; for what Postfix cannot hold, postmap(1) and ``smtp_sasl_password_maps`` in postconf(5).
+Sources: addresses are those of RFC 5321 4.1.2 without quoted strings; host names those of RFC 1123 2.1; for what
+Postfix cannot hold, postmap(1) and ``smtp_sasl_password_maps`` in postconf(5).
 """
 
 from __future__ import annotations
@@ -34,13 +34,9 @@ _ATOM = r"[a-z0-9!#$%&'*+/=?^_{|}~-]+"
 # Not with a leading "-", an option, or "#", a comment in a table.
 _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z)(?![#-]){_ATOM}(?:\.{_ATOM})*", _IGNORE_CASE)
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
-_LIST_ID = re.compile(r"(?=.{1,255}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", _IGNORE_CASE)
-_FOLDER_PART = r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
-_FOLDER = re.compile(rf"(?=.{{1,200}}\Z){_FOLDER_PART}(?:/{_FOLDER_PART})*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _LOCAL_DOMAINS = ("localdomain", "localhost")
-_OWN_FOLDERS = {"cur", "new", "tmp"}
 # What YAML 1.1 makes of 0465.
 _OCTAL_465 = 0o465
 
@@ -100,7 +96,7 @@ def each(read: Reader, name: str) -> Reader:
 
 def address(value: object) -> str:
     """Read a mail address."""
-    text = _visible(value, " must be a mail address like your.mail@example.com")
+    text = visible(value, " must be a mail address like your.mail@example.com")
     local, at, domain = text.rpartition("@")
     if at and not local and _DOMAIN.fullmatch(domain):
         raise Wrong(" is a whole domain: list each address by itself under senders")
@@ -118,7 +114,7 @@ def address(value: object) -> str:
 
 def relay(value: object) -> str:
     """Read the host name or IP address of a relay."""
-    text = _visible(value, " must be the host name of the provider's submission server")
+    text = visible(value, " must be the host name of the provider's submission server")
     if text.lower() == "localhost":
         # DNS, which smtp(8) asks, may not know it, or say anything.
         return "127.0.0.1"
@@ -237,29 +233,6 @@ def discarded(value: object) -> str:
     return name
 
 
-def list_id(value: object) -> str:
-    """Read the identifier of a mailing list."""
-    if isinstance(value, str):
-        _see(value)
-    if not isinstance(value, str) or not _LIST_ID.fullmatch(value):
-        raise Wrong(" must be what stands in < > in the List-Id header, as in users.example.com")
-    return value.lower()
-
-
-def folder(value: object) -> str:
-    """Read the path of a maildir."""
-    if isinstance(value, str):
-        _see(value)
-    if not isinstance(value, str) or not _FOLDER.fullmatch(value):
-        raise Wrong(
-            " must be a path below ~/.maildir, of up to 200 letters, digits, '.', '_', '+', '-' and '/' between its"
-            " parts, of which none begins with a dot"
-        )
-    if _OWN_FOLDERS & {*value.split("/")}:
-        raise Wrong(" must not hold cur, new or tmp, which are a maildir's own")
-    return value
-
-
 def settings(value: object) -> dict[str, str]:
     """Read parameters of main.cf."""
     if value is None:
@@ -306,7 +279,7 @@ def is_utf8(value: str) -> bool:
     return True
 
 
-def _visible(value: object, otherwise: str) -> str:
+def visible(value: object, otherwise: str) -> str:
     """Return a text that holds what can be seen; a text is asked for in the words given."""
     if not isinstance(value, str) or not value:
         raise Wrong(otherwise)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import smarthost_lists
 import smarthost_readers as readers
 from smarthost_settings import TUNABLE
 
@@ -188,8 +189,28 @@ ACCOUNT = (
 )
 
 LISTS = (
-    Key("list_id", TEXT, "required", "What stands in `< >` in the List-Id header.", readers.list_id),
-    Key("folder", TEXT, "required", "Maildir below `~/.maildir`.", readers.folder),
+    Key(
+        "list_id",
+        TEXT,
+        "required, or the next two",
+        "What stands in `< >` in the List-Id header.",
+        smarthost_lists.list_id,
+    ),
+    Key(
+        "header",
+        TEXT,
+        "none",
+        "Another header that its mail is known by, such as `X-Mailing-List`.",
+        smarthost_lists.header,
+    ),
+    Key(
+        "match",
+        TEXT,
+        "none",
+        "Text that stands in that header, not as a part of a longer word or address.",
+        smarthost_lists.match,
+    ),
+    Key("folder", TEXT, "required", "Maildir below `~/.maildir`.", smarthost_lists.folder),
 )
 
 RECORD = (
@@ -210,7 +231,15 @@ RECORD = (
         readers.flag,
         absent=False,
     ),
-    Key("lists", ITEMS, "none", "Mailing lists to sort, the first that matches.", readers.listing, LISTS, []),
+    Key(
+        "lists",
+        ITEMS,
+        "none",
+        "Mailing lists to sort; the first that matches. See [Sorting lists](#sorting-lists).",
+        readers.listing,
+        LISTS,
+        [],
+    ),
     Key(
         "settings",
         _SETTINGS,

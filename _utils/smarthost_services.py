@@ -36,7 +36,12 @@ showq       unix        n  -  n  -      -  showq
 error       unix        -  -  n  -      -  error
 retry       unix        -  -  n  -      -  error
 discard     unix        -  -  n  -      -  discard
+# What an alias sends out of the qube leaves by the default account, whoever sent it.
 local       unix        -  n  n  -      -  local
+    -o cleanup_service_name=forwarded
+forwarded   unix        n  -  n  -      0  cleanup
+    -o sender_canonical_classes=envelope_sender
+    -o sender_canonical_maps=$forwarded_sender_maps
 anvil       unix        -  -  n  -      1  anvil
 scache      unix        -  -  n  -      1  scache
 postlog     unix-dgram  n  -  n  -      1  postlogd

@@ -1,15 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How local mail is sorted into the folders of the user: procmail(1) and its recipes.
+How local mail is sorted into the folders of the user: procmail(1), its recipes, and what runs it.
 
-Pure functions. Source: procmailrc(5) of procmail 3.22.
+Pure functions. Sources: local(8) on mailbox_command; procmail(1), procmailrc(5) of procmail 3.22; sysexits.h.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from smarthost_privacy import literal
+from smarthost_lists import condition
+from smarthost_places import SORTING, Places
+
+# What local(8) runs, for each message, as its recipient.
+DELIVER = r"""
+# Hands one message to procmail(1). What this cannot deliver goes to ~/.maildir all the same, or stays in the queue
+# (exit code 75): by itself procmail would fall back to /var/mail, which an app qube loses at shutdown, and a program
+# that is missing or fails would bounce the message, of which a report holds the beginning only.
+# Arguments: the path of procmail, the extension of the address.
+umask 077
+maildir=$HOME/.maildir
+copy=$maildir/tmp/sorting.$$
+
+mkdir -p "$maildir/cur" "$maildir/new" "$maildir/tmp" || exit 75
+if ! cat >"$copy" || ! exec 3<"$copy"; then
+	rm -f "$copy"
+	exit 75
+fi
+"$1" -t -a "$2" DEFAULT="$maildir/" ORGMAIL="$maildir/" "${0%/*}/procmailrc" <&3
+status=$?
+# What ends well without having read the message, such as an empty file, has not delivered it.
+if [ $status = 75 ] || { [ $status = 0 ] && ! read -r rest <&3 && [ -z "$rest" ]; }; then
+	rm -f "$copy"
+	exit $status
+fi
+logger -t postfix-smarthost -p mail.warning "$1 ended with exit code $status: the message is in $maildir"
+sync "$copy" && mv "$copy" "$maildir/new/$(date +%s).P$$.sorting" || exit 75
+"""
 
 
 def maildirs(record: dict[str, Any]) -> list[str]:
@@ -30,20 +57,17 @@ def maildirs(record: dict[str, Any]) -> list[str]:
 
 
 def mailbox_command(record: dict[str, Any], tables: str, procmail: str) -> str:
-    """Return the command that sorts mail; -t keeps mail queued that cannot be delivered now."""
+    """Return the command that sorts mail; without what it runs, mail stays in the queue."""
     if not record["lists"]:
         return ""
-    return f'{procmail} -t -a "$EXTENSION" /etc/postfix/{tables}/procmailrc'
+    return f'/bin/sh {Places().of(SORTING[tables])}/deliver {procmail} "$EXTENSION" || exit 75'
 
 
 def procmailrc(lists: list[dict[str, str]]) -> str:
     """Return the recipes that sort mailing lists, the first that matches."""
-    recipes = (
-        f"\n:0\n* ^List-Id:(.*[^a-z0-9._+-])?{literal(item['list_id'])}([^a-z0-9._+-]|$)\n{item['folder']}/\n"
-        for item in lists
-    )
-    # The recipes of the user come first: what they deliver is not sorted again.
+    recipes = (f"\n:0\n* {condition(item)}\n{item['folder']}/\n" for item in lists)
+    # The recipes of the user come first: what they deliver is not sorted again. They may be in another directory then.
     return (
-        "SHELL=/bin/sh\nMAILDIR=$HOME/.maildir\nORGMAIL=$MAILDIR/\nDEFAULT=$MAILDIR/\n"
-        "INCLUDERC=$HOME/.procmailrc\n" + "".join(recipes)
+        "SHELL=/bin/sh\nMAILDIR=$HOME/.maildir\nINCLUDERC=$HOME/.procmailrc\nMAILDIR=$HOME/.maildir\n"
+        + "".join(recipes)
     )

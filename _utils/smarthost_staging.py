@@ -16,7 +16,7 @@ from salt.exceptions import CommandExecutionError
 
 import postfix_tables
 from smarthost_files import make_public, run, to_ascii, write
-from smarthost_places import Places
+from smarthost_places import Places, is_sorting
 from smarthost_plan import Plan
 
 # Postfix waits until a main.cf is older than this (src/util/dict.c), in seconds.
@@ -24,7 +24,7 @@ _COOL_DOWN = 5
 
 
 def build(places: Places, staging: str, plan: Plan) -> None:
-    """Write and compile a whole configuration directory that only root may look into."""
+    """Write and compile a whole configuration directory that only root may look into, and what sorts mail beside it."""
     os.mkdir(staging, 0o700)
     # What belongs to the installed Postfix, such as the table types that it can load.
     for pattern in ("dynamicmaps.cf*", "postfix-files*"):
@@ -34,6 +34,11 @@ def build(places: Places, staging: str, plan: Plan) -> None:
     written = time.time() - _COOL_DOWN
     for name, file in plan.files.items():
         path = os.path.join(staging, name)
+        if is_sorting(name):
+            # In its place, which is not in use: files that are moved keep the SELinux label of where they were made.
+            path = places.of(name)
+            os.makedirs(places.smarthost_dir, exist_ok=True)
+            make_public(places.smarthost_dir)
         # Others read main.cf, and the user what sorts mail; what they may not read has a mode of its own.
         if not os.path.isdir(os.path.dirname(path)):
             os.mkdir(os.path.dirname(path))

@@ -29,5 +29,29 @@ postfix_smarthost-clean-template-packages:
     - require:
         - postfix_smarthost: postfix_smarthost-clean-appvm
 {%- endif %}
+
+postfix_smarthost-clean-template-preset:
+  file.absent:
+    - name: {{ mail.preset }}
+    - require:
+        - pkg: postfix_smarthost-clean-template-packages
+{%- if grains["os_family"] == "Debian" %}
+
+postfix_smarthost-clean-template-main-cf:
+  file.absent:
+    - name: {{ mail.main_cf }}
+    - onlyif: grep -qs '^# Put here by the Salt formula postfix_smarthost' {{ mail.main_cf }}
+    - require:
+        - pkg: postfix_smarthost-clean-template-packages
+
+# With what Debian's package gives it.
+postfix_smarthost-clean-template-procmail:
+  statoverride.absent:
+    - name: {{ mail.procmail }}
+    - user: root
+    - group: root
+    - mode: "0755"
+    - packaged: ["root", "mail", "6755"]
+{%- endif %}
 {%- endif %}
 {%- endif %}

@@ -22,7 +22,12 @@ _FOLDER = (
     " its parts, of which none begins with a dot."
 )
 _OWN_FOLDER = "List 1: folder must not hold cur, new or tmp, which are a maildir's own."
-_LIST_ID = "List 1: list_id must be what stands in < > in the List-Id header, as in users.example.com."
+_LIST_ID = (
+    "List 1: list_id must be what stands in the List-Id header, as in users.example.com: ASCII, and without a blank in"
+    " it."
+)
+_HEADER = "List 1: header must be the name of a header, as in X-Mailing-List, without a colon."
+_MATCH = "List 1: match must be text that stands in the header: 1 to 200 characters of ASCII."
 _FINGERPRINTS = (
     f"{_ACCOUNT}: tls: fingerprint must hold SHA-256 fingerprints, 32 pairs of hexadecimal digits with colons between"
     ' them, in quotes ("AB:CD:...").'
@@ -73,6 +78,10 @@ def _settings(**settings: Any) -> dict[str, Any]:  # noqa: ANN401
 
 def _list(**item: Any) -> dict[str, Any]:  # noqa: ANN401
     return _record(lists=[{"list_id": "users.example.com", "folder": "list/users"} | item])
+
+
+def _by(**item: Any) -> dict[str, Any]:  # noqa: ANN401
+    return _record(lists=[{"header": "X-Mailing-List", "match": "users@example.com", "folder": "a"} | item])
 
 
 # A name, the pillar key postfix_smarthost, and all its sentences.
@@ -395,11 +404,13 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
     (
         "misspelt key of a list",
         _list(dir="list"),
-        ("List 1 has an unknown key: use folder, list_id.",),
+        ("List 1 has an unknown key: use folder, header, list_id, match.",),
     ),
     ("a list without its identifier", _list(list_id=None), (_LIST_ID,)),
-    ("an identifier in its brackets", _list(list_id="<users.example.com>"), (_LIST_ID,)),
-    ("an identifier that is an expression", _list(list_id="users.*"), (_LIST_ID,)),
+    ("two identifiers", _list(list_id="<users.example.com> <users.example.org>"), (_LIST_ID,)),
+    ("an identifier with one bracket", _list(list_id="users.example.com>"), (_LIST_ID,)),
+    ("an identifier outside ASCII", _list(list_id="us\u00e4rs.example.com"), (_LIST_ID,)),
+    ("an identifier that is too long", _list(list_id="x" * 256), (_LIST_ID,)),
     (
         "an identifier with a recipe behind it",
         _list(list_id="users\n| sh"),
@@ -414,6 +425,40 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
             ]
         ),
         ("List 2: list_id stands already in List 1: keep one.",),
+    ),
+    (
+        "a list by nothing",
+        _record(lists=[{"folder": "a"}]),
+        ("List 1 needs list_id, or header and match, by which its mail is known.",),
+    ),
+    (
+        "a header without text",
+        _record(lists=[{"header": "X-Mailing-List", "folder": "a"}]),
+        ("List 1 needs list_id, or header and match, by which its mail is known.",),
+    ),
+    (
+        "a list by both",
+        _list(header="X-Mailing-List", match="users@example.com"),
+        ("List 1 has list_id and also header or match: keep list_id, or header and match.",),
+    ),
+    ("a header with its colon", _by(header="X-Mailing-List:"), (_HEADER,)),
+    ("a header with a recipe behind it", _by(header="X\n* ^Y"), (f"List 1: header {_LINE_BREAK.format(2)}",)),
+    ("a header that is no text", _by(header=5), (_HEADER,)),
+    ("a header that is an expression", _by(header="(To|Cc)"), (_HEADER,)),
+    ("text of two lines", _by(match="users\n| sh"), (_MATCH,)),
+    ("text that is blank", _by(match="  "), (_MATCH,)),
+    ("text outside ASCII", _by(match="us\u00e4rs"), (_MATCH,)),
+    ("text that is too long", _by(match="x" * 201), (_MATCH,)),
+    ("text that is a number", _by(match=5), (_MATCH,)),
+    (
+        "a header and its text twice",
+        _record(
+            lists=[
+                {"header": "X-Mailing-List", "match": "users@example.com", "folder": "a"},
+                {"header": "x-mailing-list", "match": "Users@example.com", "folder": "b"},
+            ]
+        ),
+        ("List 2: header with its match stands already in List 1: keep one.",),
     ),
     ("a folder above", _list(folder="../users"), (_FOLDER,)),
     ("a folder elsewhere", _list(folder="/etc/cron.d"), (_FOLDER,)),

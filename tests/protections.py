@@ -352,7 +352,43 @@ PROTECTIONS = (
     _p(
         "a template with accounts is refused",
         "tests/lab/test_core.py::test_template_with_accounts_is_refused_and_keeps_none",
-        ('type == "template" and accounts is mapping', "false"),
+        ('type == "template" and "postfix_smarthost" in pillar', "false"),
+    ),
+    _p(
+        "dom0 sends no accounts to a template",
+        "tests/functional/test_pillar_of_a_template.py::test_a_template_gets_a_sentence",
+        ("if _is_template(qube):", "if False:"),
+    ),
+    # Local mail
+    _p(
+        "procmail is not set-uid in a template",
+        "tests/lab/test_template_side.py::test_no_other_user_hands_mail_in_by_procmail",
+        ("dpkg_overrides.take_set_id(name)", "dpkg_overrides.remove(name, wanted._replace(mode=0o6755))"),
+    ),
+    _p(
+        "procmail has a maildir to fall back to",
+        "tests/lab/test_sorting_fails.py::test_no_failure_loses_mail[the rules cannot be read]",
+        ('DEFAULT="$maildir/" ORGMAIL="$maildir/" ', ""),
+    ),
+    _p(
+        "what procmail leaves is delivered",
+        "tests/lab/test_sorting_fails.py::test_no_failure_loses_mail[procmail is killed]",
+        ("if [ $status = 75 ] ||", "if true ||"),
+    ),
+    _p(
+        "what procmail has not read is delivered",
+        "tests/lab/test_sorting_fails.py::test_no_failure_loses_mail[procmail is an empty file]",
+        ("&& ! read -r rest <&3 ", ""),
+    ),
+    _p(
+        "mail waits while what sorts it is not there",
+        "tests/lab/test_sorting_fails.py::test_no_failure_loses_mail[the directory of the rules cannot be searched]",
+        ('"$EXTENSION" || exit 75', '"$EXTENSION"'),
+    ),
+    _p(
+        "what an alias sends on leaves by the default account",
+        "tests/lab/test_aliases.py::test_mail_to_an_alias_that_leads_out[fetched]",
+        ("    -o cleanup_service_name=forwarded\n", ""),
     ),
     # Passwords of any shape
     _p(
@@ -418,16 +454,16 @@ PROTECTIONS = (
         "what a folder may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            "not isinstance(value, str) or not _FOLDER.fullmatch(value)",
-            "not isinstance(value, str)",
+            "not _FOLDER.fullmatch(text)",
+            "not text",
         ),
     ),
     _p(
         "what a list may be",
         f"{_UNIT}_a_malformed_pillar",
         (
-            "not isinstance(value, str) or not _LIST_ID.fullmatch(value)",
-            "not isinstance(value, str)",
+            "match = _LIST_ID.fullmatch(text)",
+            'match = re.match("(.*)", text)',
         ),
     ),
     _p(

@@ -76,7 +76,26 @@ LIST_IDS = (
     "+",
     "users-x.example.com",
     "x.users",
+    "~me/list.lists.example",
+    "<in.brackets.example>",
+    "Its name <named.example>",
+    'a(b)c[d]e|f?g+h^i$j\\k{l}m"n#o\\',
+    "*.star.example",
 )
+MATCHES = (
+    "users@example.com",
+    "[tag]",
+    "contact x@y; run by z",
+    "*@lists.example",
+    "*",
+    "\\",
+    "$(id) `id` ${HOME}",
+    "^.+?|(a)[b]$",
+    "! x",
+    "#",
+    "{ :0",
+)
+HEADERS = ("X-Mailing-List", "Sender", "Subject", "0", "x-" + "a" * 74)
 FOLDERS = ("list", "list/users", "a/b/c", "-x", "+", "_", "x.y", "x..", "News", "x" * 200, "List/cur.")
 TUNINGS = tuple(
     (name, value)
@@ -177,6 +196,10 @@ def record(random: Random) -> dict[str, Any]:
         "lists": [
             {"list_id": list_id, "folder": random.choice(FOLDERS)}
             for list_id in distinct(some(random, LIST_IDS, 3))
+        ]
+        + [
+            {"header": random.choice(HEADERS), "match": text, "folder": random.choice(FOLDERS)}
+            for text in distinct(some(random, list(MATCHES), 3))
         ],
         "settings": dict(some(random, TUNINGS, 3)),
         "table_type": random.choice(smarthost_schema.TABLE_TYPES),

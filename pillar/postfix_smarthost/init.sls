@@ -71,12 +71,31 @@ def run() -> dict[str, Any]:
         entries = _entries()
         if qube not in entries:
             return {}
+        if _is_template(qube):
+            # Not even to its management disposable, which would leave it behind, were it killed.
+            raise QubesYamlError(
+                f"{qube} is a template, and passwords do not belong in templates; give the entry the name of an app"
+                " qube of it."
+            )
         record = _survive_jinja(_encode_passwords(entries[qube]), qube)
     except QubesYamlError as error:
         record = {"errors": [f"{QUBES_YAML}: {error}"]}
     except RecursionError:
         record = {"errors": [f"{QUBES_YAML}: {qube} is nested too deeply, or holds itself by an alias."]}
     return {"postfix_smarthost": record}
+
+
+def _is_template(qube: str) -> bool:
+    """Ask Qubes, by the module with which it makes the pillar ``qubes``; where that cannot tell, the states refuse.
+
+    That pillar itself is not to be had here: it comes after this one (ext_pillar).
+    """
+    try:
+        import qubesadmin  # noqa: PLC0415 - in dom0 only
+
+        return qubesadmin.Qubes().domains[qube].klass == "TemplateVM"
+    except Exception:
+        return False
 
 
 def _entries() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail with context %}
+# Other mail transfer agents are not removed: on Debian their packages conflict, on Fedora they are deselected.
+{%- from "postfix_smarthost/map.jinja" import is_dom0 with context %}
 ---
 {%- if is_dom0 %}
 include:
@@ -13,13 +14,4 @@ postfix_smarthost-template-mta:
     - name: postfix
     - require:
         - pkg: postfix_smarthost-template-packages
-{%- if mail.rivals %}
-
-# After the new one is there, so that nothing that needs an MTA goes with the old one.
-postfix_smarthost-template-rivals:
-  pkg.removed:
-    - pkgs: {{ mail.rivals | json }}
-    - require:
-        - mta: postfix_smarthost-template-mta
-{%- endif %}
 {%- endif %}

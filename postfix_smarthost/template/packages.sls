@@ -16,6 +16,17 @@ postfix_smarthost-template-debconf:
         debconf-show postfix 2>/dev/null | grep -q 'main_mailer_type: No configuration$'
     - require_in:
         - pkg: postfix_smarthost-template-packages
+
+# Debian's procmail is set-uid root: by `procmail -d user` any local user hands in local mail. Here local(8) runs it as
+# the recipient. What dpkg knows outlives upgrades.
+postfix_smarthost-template-procmail:
+  statoverride.present:
+    - name: {{ mail.procmail }}
+    - user: root
+    - group: root
+    - mode: "0755"
+    - require_in:
+        - pkg: postfix_smarthost-template-packages
 {%- endif %}
 
 postfix_smarthost-template-packages:

@@ -265,6 +265,7 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
                 "master.cf",
                 "submit-policy",
                 "smtp_generic",
+                "forwarded_sender",
                 "smtp_header_checks",
                 "smtp_delivery_status_filter",
                 "sender_relay",
@@ -353,9 +354,8 @@ def change_default(qube: Qube) -> dict[str, Any]:
     return {
         "files": {
             "changed": [
-                *("smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"),
-                "tls_policy",
-                "manifest",
+                *("smtp_generic", "forwarded_sender", "sender_relay", "saslpass"),
+                *("sender_canonical", "sender_access", "tls_policy", "manifest"),
             ]
         }
     }
@@ -367,9 +367,8 @@ def change_account(qube: Qube) -> dict[str, Any]:
         "accounts": {"removed": ["alice@example.com", "me@alias.example"]},
         "files": {
             "changed": [
-                *("smtp_generic", "sender_relay", "saslpass", "sender_canonical", "sender_access"),
-                "tls_policy",
-                "manifest",
+                *("smtp_generic", "forwarded_sender", "sender_relay", "saslpass"),
+                *("sender_canonical", "sender_access", "tls_policy", "manifest"),
             ]
         },
     }
@@ -391,7 +390,7 @@ def change_settings(qube: Qube) -> dict[str, Any]:
 def change_lists(qube: Qube) -> dict[str, Any]:
     qube.record["lists"] = LISTS
     return {
-        "files": {"added": ["procmailrc"], "changed": ["main.cf"]},
+        "files": {"added": ["procmailrc", "deliver"], "changed": ["main.cf"]},
         "maildirs": {"added": [str(qube.home / ".maildir/list")]},
     }
 
@@ -439,10 +438,13 @@ def test_a_removed_or_changed_password_leaves_the_disk(configured: Qube) -> None
 def test_lists_come_and_go(qube: Qube) -> None:
     qube.record["lists"] = LISTS
     qube.applied()
-    assert "list/users/" in qube.lines(f"{qube.tables.name}/procmailrc")
+    smarthost = qube.config_dir.parent / "smarthost"
+    (rules,) = smarthost.rglob("procmailrc")
+    assert (rules.parent.name[-1], rules.stat().st_mode & 0o7777) == (qube.tables.name[-1], 0o644)
+    assert "list/users/" in rules.read_text().splitlines()
     del qube.record["lists"]
-    changed(qube, {"files": {"removed": ["procmailrc"], "changed": ["main.cf"]}}, test=False)
-    assert not list(qube.config_dir.rglob("procmailrc"))
+    changed(qube, {"files": {"removed": ["deliver", "procmailrc"], "changed": ["main.cf"]}}, test=False)
+    assert not smarthost.exists()
 
 
 # -- types of tables ------------------------------------------------------------------------------------------

@@ -130,11 +130,11 @@ def test_what_is_not_asked_for_any_more_leaves_the_disk(qube: Qube, relay_a: Rel
     """An account and a feature, with all that was made for them."""
     lists = [{"list_id": "users.example.test", "folder": "list/users"}]
     with_all = pillar(ALICE, BOB, ANN, lists=lists)
-    assert direct.run(qube, pillar=with_all).changes["files"]["added"] == ["procmailrc"]
+    assert direct.run(qube, pillar=with_all).changes["files"]["added"] == ["procmailrc", "deliver"]
     changes = direct.run(qube).changes
-    assert changes["files"]["removed"] == ["procmailrc"]
+    assert changes["files"]["removed"] == ["deliver", "procmailrc"]
     assert changes["accounts"] == {"removed": [ANN.address]}
     patterns = ["-e", ANN.password, "-e", ANN.address]
     assert qube.run("grep", "-rlaF", *patterns, "/usr/local", "/etc", check=False).stdout == ""
-    assert qube.run("find", CONFIG, "-name", "procmailrc*").stdout == ""
+    assert qube.run("find", "/usr/local/etc", "-name", "procmailrc*").stdout == ""
     assert_good(qube, relay_a, mx)

@@ -92,7 +92,7 @@ def assert_whole(qube: Qube) -> None:
     assert inside == {
         *TABLES,
         *(f"{name}.db" for name in TABLES),
-        *("smtp_generic", "smtp_header_checks", "smtp_delivery_status_filter"),
+        *("forwarded_sender", "smtp_generic", "smtp_header_checks", "smtp_delivery_status_filter"),
     }
 
 

@@ -218,8 +218,8 @@ def test_only_tables_hold_secrets_and_only_root_reads_them() -> None:
     files = plan({"lists": LISTS})
     for name, file in files.items():
         # These name accounts, as the tables do.
-        private = file.rows is not None or name.endswith(("/smtp_generic", "/manifest"))
-        assert (file.mode == 0o600) is private, name
+        addresses = ("/smtp_generic", "/forwarded_sender", "/manifest")
+        assert (file.mode == 0o600) is (file.rows is not None or name.endswith(addresses)), name
         assert (ALICE["password"] in file.content) is name.endswith("/saslpass"), name
     assert files["main.cf"].mode == files["master.cf"].mode == 0o644
     assert {name for name, file in files.items() if file.rows is not None} == {
@@ -278,7 +278,7 @@ def test_local_mail_goes_to_the_maildir() -> None:
     parameters = main_cf()
     assert parameters["home_mailbox"] == ".maildir/"
     assert parameters["mailbox_command"] == ""
-    assert "tables-a/procmailrc" not in plan()
+    assert not [name for name in plan() if smarthost_places.is_sorting(name)]
     options = services()["reports unix"]
     for name in ("reports_uid", "reports_gid", "reports_home"):
         assert any(f"${name}" in option for option in options)
@@ -292,15 +292,16 @@ def test_local_mail_goes_to_the_maildir() -> None:
 def test_lists_are_sorted_by_procmail() -> None:
     files = plan({"lists": LISTS}, tables="tables-b")
     command = dict(parameters(files["main.cf"].content))["mailbox_command"]
-    assert command == '/usr/bin/procmail -t -a "$EXTENSION" /etc/postfix/tables-b/procmailrc'
-    lines = files["tables-b/procmailrc"].content.split("\n")
-    # What cannot be sorted stays in the maildir: without ORGMAIL it would go to a spool that is lost at shutdown.
-    assert lines[1:6] == [
+    deliver = "/usr/local/etc/smarthost/sorting-b/deliver"
+    assert command == f'/bin/sh {deliver} /usr/bin/procmail "$EXTENSION" || exit 75'
+    # What cannot be sorted stays in the maildir: by itself procmail has a spool that is lost at shutdown.
+    assert 'DEFAULT="$maildir/" ORGMAIL="$maildir/" ' in files["sorting-b/deliver"].content
+    lines = files["sorting-b/procmailrc"].content.split("\n")
+    assert lines[1:5] == [
         "SHELL=/bin/sh",
         "MAILDIR=$HOME/.maildir",
-        "ORGMAIL=$MAILDIR/",
-        "DEFAULT=$MAILDIR/",
         "INCLUDERC=$HOME/.procmailrc",
+        "MAILDIR=$HOME/.maildir",
     ]
     # A folder that ends in a slash is a maildir.
     assert [line for line in lines if line.endswith("/") and "=" not in line] == ["list/users/", "b/"]
@@ -308,7 +309,7 @@ def test_lists_are_sorted_by_procmail() -> None:
 
 def sorted_into(header: str) -> str | None:
     """The folder of the first recipe that matches, as procmail: extended expressions, not case sensitive."""
-    lines = plan({"lists": LISTS})["tables-a/procmailrc"].content.split("\n")
+    lines = plan({"lists": LISTS})["sorting-a/procmailrc"].content.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("* ") and re.search(line[2:], header, re.IGNORECASE | re.MULTILINE):
             return lines[number + 1]
@@ -374,7 +375,8 @@ def test_the_type_of_tables(table_type: str, written: str) -> None:
         assert kind == (written if name in compiled else "regexp"), name
     # The template compiles it for all its qubes.
     assert found["alias_maps"] == "${default_database_type}:/etc/aliases"
-    assert found["alias_database"] == "$alias_maps"
+    # Postfix's own, which is the same: 3.7 to 3.10 cannot expand a type in it.
+    assert "alias_database" not in found
 
 
 def test_every_table_that_is_named_is_planned() -> None:
@@ -382,8 +384,12 @@ def test_every_table_that_is_named_is_planned() -> None:
         files = plan({"lists": LISTS}, tables=tables)
         content = files["main.cf"].content
         assert f"\nsmarthost_tables = ${{config_directory}}/{tables}\n" in content
-        named = set(re.findall(rf"(?:\$smarthost_tables|/etc/postfix/{tables})/(\S+?)[,\n]", content))
-        assert {f"{tables}/{name}" for name in {*named, "manifest"}} == {
+        named = {
+            f"{tables}/{name}"
+            for name in re.findall(rf"(?:\$smarthost_tables|/etc/postfix/{tables})/(\S+?)[,\n]", content)
+        }
+        (deliver,) = re.findall(r"/usr/local/etc/smarthost/(\S+)", content)
+        assert named | {f"{tables}/manifest", deliver, deliver.replace("/deliver", "/procmailrc")} == {
             name for name in files if "/" in name
         }
 
@@ -463,15 +469,18 @@ def only_what_was_meant(record: dict[str, Any]) -> None:
     assert "$" not in address.replace("$$", "")
     assert address.replace("$$", "$") == regular["accounts"][0]["address"]
     assert end == ""
-    assert ("tables-b/procmailrc" in files) is bool(record["lists"])
+    assert ("sorting-b/procmailrc" in files) is bool(record["lists"])
     if record["lists"]:
-        head, *recipes = files["tables-b/procmailrc"].content.split("\n:0\n")
-        assert head.count("\n") == 6
+        head, *recipes = files["sorting-b/procmailrc"].content.split("\n:0\n")
+        assert head.count("\n") == 5
         assert len(recipes) == len(record["lists"])
         for recipe, item in zip(recipes, record["lists"], strict=True):
             condition, folder, end = recipe.split("\n")
-            assert re.fullmatch(r"\* \^List-Id:\S+", condition)
-            assert re.search(condition[2:], f"List-Id: x <{item['list_id']}>", re.IGNORECASE)
+            # It begins at a header, and procmail would join the next line to a backslash.
+            assert re.fullmatch(r"\* \^[A-Za-z0-9_-]+:.*[^\\]", condition)
+            held = item["list_id"].split("<")[-1].strip(">") if "list_id" in item else item["match"]
+            header = f"List-Id: x <{held}>" if "list_id" in item else f"{item['header']}: x {held} y"
+            assert re.search(condition[2:], header.replace("*", "any"), re.IGNORECASE)
             assert (folder, end) == (f"{item['folder']}/", "")
 
 

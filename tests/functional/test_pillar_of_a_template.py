@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dom0 does not even send the accounts of a template, where Qubes can tell that it is one."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from tests.functional.test_pillar import SECRET, Dom0
+
+ENTRY = f"debian-13: {{accounts: [{{address: alice@example.com, relay: smtp.example.com, password: {SECRET}}}]}}\n"
+
+
+class Domains(dict):
+    """What qubesadmin has of qubes, as far as it matters."""
+
+    def __missing__(self, name: str) -> None:
+        raise KeyError(name)
+
+
+@pytest.fixture
+def qubes(monkeypatch: pytest.MonkeyPatch) -> Domains:
+    """Give the qubes that dom0 knows: by their names, each with its class."""
+    domains = Domains()
+    module = types.ModuleType("qubesadmin")
+    module.Qubes = lambda: types.SimpleNamespace(domains=domains)
+    monkeypatch.setitem(sys.modules, "qubesadmin", module)
+    return domains
+
+
+@pytest.fixture
+def dom0(tmp_path: Path) -> Dom0:
+    made = Dom0(tmp_path)
+    made.write(ENTRY)
+    return made
+
+
+def test_a_template_gets_a_sentence(dom0: Dom0, qubes: Domains) -> None:
+    qubes["debian-13"] = types.SimpleNamespace(klass="TemplateVM")
+    pillar = dom0.pillar("debian-13")
+    assert SECRET not in str(pillar)
+    assert pillar["postfix_smarthost"] == {
+        "errors": [
+            f"{dom0.qubes_yaml}: debian-13 is a template, and passwords do not belong in templates; give the entry the"
+            " name of an app qube of it."
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    "entry", ["[{password: hidden}]", "{account: {password: hidden}}", "{password: hidden}", "hidden"]
+)
+def test_an_entry_of_any_shape(dom0: Dom0, qubes: Domains, entry: str) -> None:
+    qubes["debian-13"] = types.SimpleNamespace(klass="TemplateVM")
+    dom0.write(f"debian-13: {entry}\n")
+    assert "hidden" not in str(dom0.pillar("debian-13"))
+
+
+@pytest.mark.parametrize("klass", ["AppVM", "StandaloneVM", "DispVM"])
+def test_other_qubes_get_their_accounts(dom0: Dom0, qubes: Domains, klass: str) -> None:
+    qubes["debian-13"] = types.SimpleNamespace(klass=klass)
+    assert "accounts" in dom0.pillar("debian-13")["postfix_smarthost"]
+
+
+def test_where_qubes_cannot_tell_the_states_refuse(dom0: Dom0, qubes: Domains) -> None:
+    """A pillar that raises would stop each run of qubesctl, for any formula."""
+    assert qubes == {}
+    assert "accounts" in dom0.pillar("debian-13")["postfix_smarthost"]
