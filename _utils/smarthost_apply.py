@@ -284,10 +284,10 @@ class _Service:
                 smarthost_service.start(self._places)
             else:
                 smarthost_service.reload(self._places)
-            smarthost_service.takes_mail(user)
+            smarthost_service.takes_mail(self._places, user)
         elif self._tried:
             smarthost_service.activate(self._places, applying=True)
-            smarthost_service.takes_mail(user)
+            smarthost_service.takes_mail(self._places, user)
             # The state that follows starts it, and says so.
             smarthost_service.stop(self._places)
 

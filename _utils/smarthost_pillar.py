@@ -30,10 +30,8 @@ from smarthost_schema import (
     names,
 )
 from smarthost_settings import contradictions
+from smarthost_submission import MESSAGE_SIZE_LIMIT
 from smarthost_text import odd_characters
-
-# What Postfix takes for it.
-_MESSAGE_SIZE_LIMIT = "10240000"
 
 
 def check(pillar: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a pillar may hold anything
@@ -104,7 +102,7 @@ class _Reading:
                 read[key.name] = self._discard_senders(read[key.name] or [], accounts)
             elif key.name == "lists":
                 read[key.name] = self._lists(read[key.name] or [])
-        for told in contradictions(read["settings"] or {}, _MESSAGE_SIZE_LIMIT):
+        for told in contradictions(read["settings"] or {}, str(MESSAGE_SIZE_LIMIT)):
             self._tell(told)
         hidden = ("default", "where")
         return {

@@ -27,15 +27,15 @@ from smarthost_relays import (
     tls_policy,
     without_zeros,
 )
-from smarthost_services import REPORTS, master_cf
+from smarthost_services import REPORTS, UNLISTED, master_cf
 from smarthost_sorting import DELIVER, mailbox_command, procmailrc
+from smarthost_submission import COMMAND_FILTER, REJECT_FOOTERS, submission
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
 TABLES_PARAMETER = "smarthost_tables"
 # What a reload does not bring into effect (postconf(5)).
 _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 
-_UNLISTED = "5.7.1 The sender address belongs to no account of this qube"
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
 
 
@@ -57,7 +57,7 @@ class Facts(NamedTuple):
     procmail
         The path of procmail(1).
     submit_policy
-        The text of the policy service that says who may hand mail in over SMTP.
+        The text of the policy service that says who may submit mail by SMTP.
     ipv6
         Whether the qube has an address of IPv6 beyond itself.
     """
@@ -138,6 +138,8 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
         "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
+        "smtpd_reject_footers": File(_MANAGED + REJECT_FOOTERS),
+        "smtpd_command_filter": File(_MANAGED + COMMAND_FILTER),
         **{name: File(_MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
         **{name: File(text) for name, text in ca_files(record["accounts"]).items()},
     }
@@ -196,7 +198,6 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
     def table(name: str, kind: str = kind) -> str:
         return f"{kind}:${TABLES_PARAMETER}/{name}"
 
-    users = f"root, {record['user']}"
     sections: dict[str, dict[str, str]] = {
         "The lookup tables: with this name all of them change at once": {
             TABLES_PARAMETER: f"${{config_directory}}/{tables}",
@@ -212,8 +213,8 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
         },
         "Routing: by sender, and no way out for a sender without an account": {
             "sender_dependent_default_transport_maps": table("sender_relay"),
-            "default_transport": f"error:{_UNLISTED}",
-            "relay_transport": f"error:{_UNLISTED}",
+            "default_transport": f"{UNLISTED}:",
+            "relay_transport": f"{UNLISTED}:",
             "relay_domains": "",
             "relayhost": "",
             "transport_maps": "",
@@ -234,16 +235,9 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "smtp_tls_CAfile": facts.ca_file,
             "smtp_delivery_status_filter": table("smtp_delivery_status_filter", "regexp"),
         },
-        "Who may hand mail in": {
-            "inet_interfaces": "loopback-only",
+        "Who may submit mail, and how much": {
             **protocols(record["accounts"], ipv6=facts.ipv6),
-            "mynetworks": "127.0.0.1/32, [::1]/128",
-            "authorized_submit_users": users,
-            "authorized_mailq_users": users,
-            "authorized_flush_users": users,
-            "smtpd_client_restrictions": "check_policy_service unix:private/submit-policy",
-            "smtpd_relay_restrictions": f"check_sender_access {table('sender_access')}, reject_unauth_destination",
-            "disable_vrfy_command": "yes",
+            **submission(record["user"], table("sender_access"), table("", "regexp"), _local_domains(facts)),
         },
         "Local mail": {
             # The template compiles it, for all its qubes, whatever the type of their own tables.

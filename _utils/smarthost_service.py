@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import smtplib
+import socket
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ from salt.exceptions import CommandExecutionError
 
 from smarthost_files import is_same, run, to_ascii
 from smarthost_places import Places
+from smarthost_services import TAKES_MAIL
 
 # In seconds.
 _TIMEOUT = 20
@@ -129,28 +131,51 @@ def stop(places: Places) -> None:
     _wait_until(lambda: not running(places), "Postfix did not stop")
 
 
-def takes_mail(user: str) -> None:
+class _Private(smtplib.LMTP):
+    """SMTP over a socket of the file system, which smtplib has for LMTP."""
+
+    ehlo_msg = "ehlo"
+
+
+def takes_mail(places: Places, user: str) -> None:
     """
-    Begin to hand in a message for a local user, and take it back.
+    Begin to submit a message for a local user, and take it back; ask the policy service something.
 
     Some values that postfix(1) and postconf(1) let pass end the daemons that read them: those that take part in
-    this are smtpd(8), cleanup(8), trivial-rewrite(8) and what they ask.
+    this are smtpd(8), cleanup(8), trivial-rewrite(8) and what they ask. This does not go over the port of loopback,
+    whose address is a setting and whose services may all be busy.
 
+    places : Places
+        The paths of the system.
     user : str
         The name of the local user.
 
     Raises CommandExecutionError with what Postfix says if it does not take the message.
     """
+    private = os.path.join(places.running_queue_dir, "private")
     try:
-        with smtplib.SMTP("127.0.0.1", local_hostname="localhost", timeout=_TIMEOUT) as smtp:
+        with _Private(
+            os.path.join(private, TAKES_MAIL), local_hostname="localhost", timeout=_TIMEOUT
+        ) as smtp:
             smtp.ehlo_or_helo_if_needed()
             answers = [smtp.mail(f"{user}@localhost"), smtp.rcpt(f"{user}@localhost"), smtp.rset()]
+        answers.append(_ask(os.path.join(private, "submit-policy")))
     except (OSError, smtplib.SMTPException) as problem:
         answers = [(0, str(problem).encode())]
     for code, text in answers:
         if code != 250:
             said = to_ascii(f"{code or ''} {text.decode('utf-8', 'replace')}")
             raise CommandExecutionError(f"Postfix takes no mail with the configuration: {said}.")
+
+
+def _ask(policy: str) -> tuple[int, bytes]:
+    """Ask the policy service about no connection, and return 250 if it answers at all."""
+    with socket.socket(socket.AF_UNIX) as talk:
+        talk.settimeout(_TIMEOUT)
+        talk.connect(policy)
+        talk.sendall(b"request=smtpd_access_policy\n\n")
+        answered = talk.recv(1000).startswith(b"action=")
+    return (250, b"") if answered else (451, b"submit-policy does not answer: journalctl -u postfix says why")
 
 
 def deactivate(places: Places, test: bool = False) -> dict[str, list[str]]:

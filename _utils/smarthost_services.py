@@ -14,13 +14,29 @@ _TRANSPORTS = {"implicit": "smtp-implicit", "none": "smtp-clear", "starttls": "s
 _WITHOUT_LOGIN = "-noauth"
 # Where delivery reports go, whose sender is <>.
 REPORTS = "reports"
+# Where mail of a sender without an account goes.
+UNLISTED = "unlisted"
+# What an apply tries Postfix by.
+TAKES_MAIL = "takes-mail"
+
+_BELONGS_TO_NO_ACCOUNT = (
+    "belongs to no account of this qube: send with the address of an account, or add this one to its senders"
+)
 
 # It is the same for all accounts: main.cf is what changes from one configuration to the next, at once with the
 # directory of tables that it names. A service that an older main.cf or its tables may name has to stay.
 _MASTER_CF = """\
-smtp        inet        n  -  n  -      -  smtpd
+# Each of these takes two more processes, of submit-policy. What is fetched is taken whatever its size: fetchmail
+# would fetch it again and again. What leaves has the relay's limit.
+smtp        inet        n  -  n  -     10  smtpd
+    -o message_size_limit=0
+# Beside the port, whose services other users can keep busy. Only root gets at it.
+takes-mail  unix        -  -  n  -      1  smtpd
+    -o message_size_limit=0
+    -o smtpd_client_restrictions=
 pickup      unix        n  -  n  60     1  pickup
 cleanup     unix        n  -  n  -      0  cleanup
+    -o message_size_limit=0
 qmgr        unix        n  -  n  300    1  qmgr
 tlsmgr      unix        -  -  n  1000?  1  tlsmgr
 tlsproxy    unix        -  -  n  -      0  tlsproxy
@@ -45,8 +61,8 @@ forwarded   unix        n  -  n  -      0  cleanup
 anvil       unix        -  -  n  -      1  anvil
 scache      unix        -  -  n  -      1  scache
 postlog     unix-dgram  n  -  n  -      1  postlogd
-# Says of a connection over loopback whether its user may hand mail in. Nobody else but the user, who may, can get at
-# its process.
+# Says of a connection over loopback whether its user may submit mail. Nobody else but the user, who may, can get at
+# its process. There are as many as smtp services.
 submit-policy  unix  -  n  n  -  0  spawn
     user={user} argv=/usr/bin/python3 -IS /etc/postfix/submit-policy root {user}
 # No service delivers straight to the recipient's mail exchanger: these go to a relay, and log in there.
@@ -78,6 +94,10 @@ smtp-clear-noauth  unix  -  -  n  -  -  smtp
     -o smtp_bind_address=127.0.0.1
     -o smtp_bind_address6=::1
     -o smtp_bind_address_enforce=yes
+# Mail of a sender without an account: a report that names the sender, which error(8) does not know.
+unlisted  unix  -  n  n  -  -  pipe
+    flags=q user=nobody
+    argv=/bin/sh -c {{printf "5.7.1 The sender <%s> {belongs_to_no_account}" "$$1"; exit 69}} sh ${{sender}}
 # Delivery reports, whose sender is <>, go to the user instead of a relay.
 reports  unix  -  n  n  -  -  virtual
     -o virtual_mailbox_base=$reports_home
@@ -94,9 +114,9 @@ def master_cf(user: str) -> str:
     Return master.cf without its first line.
 
     user : str
-        The local user who may hand in mail.
+        The local user who may submit mail.
     """
-    return _MASTER_CF.format(user=user)
+    return _MASTER_CF.format(user=user, belongs_to_no_account=_BELONGS_TO_NO_ACCOUNT)
 
 
 def transport(account: dict[str, Any]) -> str:

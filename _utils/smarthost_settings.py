@@ -245,7 +245,7 @@ _WHY_NOT: tuple[tuple[str, str, str], ...] = (
         "smtp_sasl_* *_sender_dependent_authentication smtp_cname_* *cyrus_sasl_*",
     ),
     (
-        "only this qube may hand mail in, and only for its accounts",
+        "only this qube may submit mail, and only for its accounts",
         "use accounts or discard_senders",
         "smtpd_* postscreen_* qmqpd_* inet_interfaces proxy_interfaces mynetworks* authorized_* master_service_*"
         " permit_* *access_map* *login_sender_maps* *_reject_code *_defer_code *_reject_reason *_tempfail_action"

@@ -30,6 +30,8 @@ _REQUESTS = "tests/lab/test_requests_of_messages.py::test"
 _SHARED = "tests/lab/test_accounts_of_one_relay.py::test"
 _TROUBLE = "tests/lab/test_relay_trouble.py::test"
 _WAYS = "tests/lab/test_ways_to_log_in.py::test"
+_PORTS = "tests/lab/test_port_reuse.py::test"
+_SUBMISSION = "tests/lab/test_submission.py::test"
 _UNIT = "tests/unit/test_smarthost_pillar.py::test"
 
 
@@ -163,16 +165,13 @@ PROTECTIONS = (
     _p(
         "default_transport, and no service smtp",
         f"{_SENDERS}_sendmail_by_no_account_leaves_nothing[stranger@c.test]",
-        ('"default_transport": f"error:{_UNLISTED}"', '"default_transport": "smtp:"'),
+        ('"default_transport": f"{UNLISTED}:"', '"default_transport": "smtp:"'),
         _SMTP_SERVICE,
     ),
     _p(
         "smtpd_relay_restrictions",
         f"{_SENDERS}_smtp_by_no_account_is_refused[stranger@c.test]",
-        (
-            "check_sender_access {table('sender_access')}, reject_unauth_destination",
-            "permit_mynetworks",
-        ),
+        ("check_sender_access {sender_access}, permit_auth_destination,", "permit_mynetworks,"),
     ),
     _p(
         "the row <>",
@@ -197,19 +196,49 @@ PROTECTIONS = (
     _p(
         "submit-policy",
         f"{_SENDERS}_other_local_user_cannot_hand_mail_in[other]",
-        ('"check_policy_service unix:private/submit-policy"', '""'),
+        ("check_policy_service unix:private/submit-policy, ", ""),
     ),
     _p(
         "submit-policy takes no closed connection",
-        f"{_SENDERS}_connection_that_its_process_has_left_counts_for_nobody",
-        (' and state == ESTABLISHED and inode != "0"', ""),
+        f"{_PORTS}_connection_that_its_process_has_left_counts_for_nobody[closes-BDAT]",
+        (" if state == ESTABLISHED and inode", ""),
     ),
     _p(
         "submit-policy looks at addresses",
-        f"{_SENDERS}_connection_from_the_same_port_of_another_address_counts_for_nobody_else[user-other-550]",
+        "tests/unit/test_submit_policy.py::test_connection_that_is_not_there_is_nobody_s",
+        ("found = [asked(client, server)]", "raise OSError"),
         (
-            "if local in client and remote in server",
-            'if local[-4:] in {end[-4:] for end in client} and remote[-4:] == "0019"',
+            "if local in locals_ and remote in remotes:",
+            "if local[-4:] in {end[-4:] for end in locals_} and remote[-4:] in {end[-4:] for end in remotes}:",
+        ),
+    ),
+    _p(
+        "smtpd_delay_reject",
+        f"{_PORTS}_port_that_becomes_the_user_s_while_the_policy_is_asked_counts_for_nobody[BDAT-in turn-yes]",
+        ('"smtpd_delay_reject": "no",', '"smtpd_delay_reject": "yes",'),
+    ),
+    _p(
+        "reject_unauth_pipelining",
+        f"{_PORTS}_port_that_becomes_the_user_s_while_the_policy_is_asked_counts_for_nobody[BDAT-at once-no]",
+        (", reject_unauth_pipelining", ""),
+    ),
+    _p(
+        "521 ends the session",
+        f"{_SUBMISSION}_connections_of_another_user_are_closed_and_hold_no_services",
+        ('f"521 5.7.1 {others}', 'f"550 5.7.1 {others}'),
+    ),
+    _p(
+        "the number of SMTP services",
+        f"{_SUBMISSION}_apply_gets_through_while_the_user_s_own_connections_take_all_services",
+        ("n  -     10  smtpd", "n  -      -  smtpd"),
+    ),
+    _p(
+        "a service for applies alone",
+        f"{_SUBMISSION}_apply_gets_through_while_the_user_s_own_connections_take_all_services",
+        (
+            'ehlo_msg = "ehlo"',
+            'ehlo_msg = "ehlo"\n\n    def connect(self, host="", port=0, source_address=None): '
+            'return smtplib.SMTP.connect(self, "127.0.0.1", 25)',
         ),
     ),
     _p(

@@ -268,6 +268,8 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
                 "forwarded_sender",
                 "smtp_header_checks",
                 "smtp_delivery_status_filter",
+                "smtpd_reject_footers",
+                "smtpd_command_filter",
                 "sender_relay",
                 "saslpass",
                 "sender_canonical",
@@ -922,7 +924,7 @@ class Postfix:
 
 
 class Taker:
-    """Takes the place of smtplib.SMTP, and all mail."""
+    """Takes the place of Postfix, and all mail."""
 
     def __init__(self, *_: object, **__: object) -> None:
         self.mail = self.rcpt = lambda _: (250, b"Ok")
@@ -946,7 +948,8 @@ def running(configured: Qube, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (configured.root / "var/spool").mkdir(parents=True)
     (configured.root / "var/spool/postfix").symlink_to(tmp_path / "queue")
     monkeypatch.setattr(smarthost_service, "_systemctl", postfix.systemctl)
-    monkeypatch.setattr("smtplib.SMTP", Taker)
+    monkeypatch.setattr(smarthost_service, "_Private", Taker)
+    monkeypatch.setattr(smarthost_service, "_ask", lambda _: (250, b""))
     yield postfix
     process.kill()
     process.wait()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,9 +105,9 @@ def test_other_local_user_cannot_hand_mail_in(
         sender=ALICE.address, to=RECIPIENT, subject=by_sendmail, user=user, check=False
     ).returncode
     answers = qube.send_smtp(sender=ALICE.address, to=RECIPIENT, subject=by_smtp, user=user)
-    assert answers[RECIPIENT][0] == 550
+    assert answers["connect"][0] == 521
     answers = qube.send_smtp(sender=ALICE.address, to="user@localhost", subject=local, user=user)
-    assert answers["user@localhost"][0] == 550
+    assert answers["connect"][0] == 521
     for subject in (by_sendmail, by_smtp, local):
         nothing_left(subject, qube, relay_a, relay_b, mx)
     assert not [mail for mail in qube.maildir() if mail["Subject"] in (by_sendmail, by_smtp, local)]
@@ -123,7 +122,7 @@ def test_other_local_user_cannot_hand_mail_in_over_ipv6(
     for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
         message = {"sender": ALICE.address, "to": RECIPIENT, "host": host}
         refused = qube.send_smtp(**message, subject=unique(), user="nobody")
-        assert refused[RECIPIENT][0] == 550, host
+        assert refused["connect"][0] == 521, host
         subject = unique()
         assert qube.send_smtp(**message, subject=subject)["data"][0] == 250, host
         assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
@@ -138,32 +137,7 @@ def test_root_and_the_user_can(qube: Qube, relay_a: Relay, user: str) -> None:
         assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
 
 
-def test_connection_that_its_process_has_left_counts_for_nobody(qube: Qube, relay_a: Relay, mx: MX) -> None:
-    subject = unique()
-    # The kernel shows the end of a connection that nobody holds any more as root's. In BDAT, unlike in DATA, a
-    # message may follow its envelope at once, so that smtpd(8) takes all of it after its sender is gone.
-    script = (
-        "import os, socket\n"
-        "talk = socket.create_connection(('127.0.0.1', 25))\n"
-        "talk.recv(1000)\n"
-        "talk.sendall(b'EHLO x\\r\\n')\n"
-        "assert b'CHUNKING' in talk.recv(1000)\n"
-        f"message = b'Subject: {subject}\\r\\n\\r\\nx\\r\\n'\n"
-        f"talk.sendall(b'MAIL FROM:<{ALICE.address}>\\r\\nRCPT TO:<{RECIPIENT}>\\r\\n'"
-        " + b'BDAT %d LAST\\r\\n' % len(message) + message)\n"
-        "os._exit(0)\n"
-    )
-    before = qube.journal()
-    qube.run("python3", "-c", script, user="other")
-    qube.wait_for(
-        lambda: re.search(r"(lost connection|disconnect).* from localhost", qube.journal()[len(before) :]),
-        "the end of the session",
-    )
-    nothing_left(subject, qube, relay_a, mx)
-
-
-# Speaks SMTP from a port, and address, of its choice. A message in BDAT comes with its envelope, and the client has
-# closed its end when smtpd(8) asks for it.
+# Speaks SMTP from a port, and address, of its choice.
 _FROM_PORT = """
 import socket, sys
 address, port, sender, recipient, subject = sys.argv[1:]
@@ -172,16 +146,19 @@ talk.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 talk.bind((address, int(port)))
 talk.settimeout(20)
 talk.connect(("127.0.0.1", 25))
-talk.recv(1000)
-talk.sendall(b"EHLO x\\r\\n")
-talk.recv(2000)
+got = talk.recv(1000)
+if got.startswith(b"220"):
+    talk.sendall(b"EHLO x\\r\\n")
+    talk.recv(2000)
 message = f"Subject: {subject}\\r\\n\\r\\nx\\r\\n"
 envelope = f"MAIL FROM:<{sender}>\\r\\nRCPT TO:<{recipient}>\\r\\n"
-talk.sendall(f"{envelope}BDAT {len(message)} LAST\\r\\n{message}".encode())
-talk.shutdown(socket.SHUT_WR)
-got = b""
-while data := talk.recv(4096):
-    got += data
+try:
+    talk.sendall(f"{envelope}BDAT {len(message)} LAST\\r\\n{message}".encode())
+    talk.shutdown(socket.SHUT_WR)
+    while data := talk.recv(4096):
+        got += data
+except OSError:
+    pass
 print(got.decode())
 """
 # Connects from a port, and stays.
@@ -192,7 +169,7 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(("stays", "sends", "code"), [("user", "other", "550"), ("other", "user", "250")])
+@pytest.mark.parametrize(("stays", "sends", "code"), [("user", "other", "521"), ("other", "user", "250")])
 def test_connection_from_the_same_port_of_another_address_counts_for_nobody_else(
     qube: Qube, relay_a: Relay, stays: str, sends: str, code: str
 ) -> None:
@@ -203,14 +180,15 @@ def test_connection_from_the_same_port_of_another_address_counts_for_nobody_else
     command = ("python3", "-c", _STAY, addresses[stays], port)
     qube.run("systemd-run", f"--unit={unit}", f"--uid={stays}", *command)
     try:
-        connected = ("ss", "-Htn", "state", "established", f"( sport = :{port} )")
+        # Postfix closes its end of one who may not, but this end stays.
+        connected = ("ss", "-Htn", "state", "connected", f"( sport = :{port} )")
         qube.wait_for(lambda: qube.run(*connected).stdout, "a connection")
         arguments = (addresses[sends], port, ALICE.address, RECIPIENT, subject)
         said = qube.run("python3", "-c", _FROM_PORT, *arguments, user=sends).stdout
     finally:
         qube.run("systemctl", "stop", unit, check=False)
     assert f"\n{code} " in f"\n{said}"
-    if code == "550":
+    if code == "521":
         nothing_left(subject, qube, relay_a)
 
 

@@ -65,7 +65,7 @@ def test_salt_loads_it_and_it_can_be_planned(example: dict[str, Any]) -> None:
     files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS).files
     passwords = files["tables-a/saslpass"].rows
     assert passwords["me@alias.example"] == "your.other@mail.com:supers3cret"
-    assert "message_size_limit = 50000000\n" in files["main.cf"].content
+    assert "message_size_limit = 200000000\n" in files["main.cf"].content
 
 
 def test_a_duplicate_key_would_be_seen(opts: dict[str, Any], tmp_path: Path) -> None:

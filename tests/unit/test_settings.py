@@ -86,12 +86,12 @@ POSTFIX_DEFAULTS = {
     "local_initial_destination_concurrency": "5",
     "local_recipient_limit": "20000",
     "local_transport_rate_delay": "0s",
-    "mailbox_size_limit": "51200000",
+    "mailbox_size_limit": "0",
     "max_idle": "100s",
     "max_use": "100",
     "maximal_backoff_time": "4000s",
     "maximal_queue_lifetime": "5d",
-    "message_size_limit": "10240000",
+    "message_size_limit": "104857600",
     "mime_boundary_length_limit": "2048",
     "mime_nesting_limit": "100",
     "minimal_backoff_time": "300s",
@@ -151,7 +151,7 @@ POSTFIX_DEFAULTS = {
             ["0", "50000000", 20480000],
             ["abc", "-1", "1k", "50 000", "1.5", True, None, 1.5, 1, "99999", 10**10, "999999999999999"],
         ),
-        ("mailbox_size_limit", ["0", "51200000"], ["-1", 10**20]),
+        ("mailbox_size_limit", ["0", "104857600"], ["-1", 10**20]),
         ("default_process_limit", ["50", "0100"], ["0", "00", "1", 5, "1s", "1000000000", ""]),
         ("smtp_mx_session_limit", [0, 2], ["two", 1]),
         (
@@ -209,7 +209,7 @@ def test_what_a_value_must_be(name: str, words: str) -> None:
             (200000, 200001, False),
             (0, 200001, True),
         ),
-        *((200000, None, False), (51200000, None, True)),
+        *((200000, None, False), (104857600, None, True), (104857599, None, False)),
     ],
 )
 def test_mailbox_and_message_size(mailbox: int, message: int | None, good: bool) -> None:

@@ -221,15 +221,19 @@ TUNED_BY_THE_PLAN = {
     "biff",
     "bounce_queue_lifetime",
     "delay_warning_time",
+    "hopcount_limit",
     "inet_protocols",
     "mailbox_size_limit",
     "maximal_backoff_time",
     "maximal_queue_lifetime",
+    "message_size_limit",
     "minimal_backoff_time",
+    "queue_minfree",
     "queue_run_delay",
     "smtp_tls_connection_reuse",
     "smtp_tls_loglevel",
     "smtp_tls_mandatory_protocols",
+    "smtpd_timeout",
 }
 
 
@@ -275,7 +279,7 @@ def test_what_the_plan_writes_may_not_be_undone() -> None:
             " default_filter_nexthop lmtp_tls_security_level smtp_pix_workaround_maps double_bounce_sender",
         ),
         (
-            "hand mail in",
+            "may submit mail",
             "inet_interfaces mynetworks mynetworks_style authorized_submit_users authorized_mailq_users"
             " authorized_flush_users smtpd_relay_restrictions smtpd_recipient_restrictions smtpd_sender_restrictions"
             " smtpd_sasl_auth_enable smtpd_proxy_filter smtpd_restriction_classes smtpd_authorized_xclient_hosts"

@@ -82,8 +82,14 @@ def test_each_sender_has_its_own_relay_and_login() -> None:
 def test_a_sender_without_an_account_is_bounced() -> None:
     """Without these, Postfix delivers to the recipient's mail exchanger itself."""
     parameters = main_cf()
-    assert parameters["default_transport"].startswith("error:5.7.1 ")
-    assert parameters["relay_transport"].startswith("error:5.7.1 ")
+    assert parameters["default_transport"] == parameters["relay_transport"] == "unlisted:"
+    # Whatever the message and its sender are, the one program that gets it reports it and ends: EX_UNAVAILABLE.
+    flags, user, *argv = services()["unlisted unix"][6:]
+    assert (flags, user) == ("flags=q", "user=nobody")
+    command = " ".join(argv)
+    assert re.fullmatch(
+        r'argv=/bin/sh -c \{printf "5\.7\.1 [^"$`\\]+" "\$\$1"; exit 69\} sh \$\{sender\}', command
+    )
     for name in (
         "relayhost",
         "transport_maps",
@@ -106,6 +112,7 @@ def test_no_service_delivers_without_an_account() -> None:
         "smtp-starttls-noauth unix",
         "smtp-implicit-noauth unix",
         "smtp-clear-noauth unix",
+        "unlisted unix",
     ]
     # The null sender's transport delivers to the user, by no address of the message.
     assert running["reports unix"][5] == "virtual"
@@ -228,7 +235,7 @@ def test_only_tables_hold_secrets_and_only_root_reads_them() -> None:
     }
 
 
-# -- who may hand mail in -------------------------------------------------------------------------------------
+# -- who may submit mail ---------------------------------------------------------------------------------------
 
 
 def test_only_this_qube_hands_mail_in_and_only_for_its_accounts() -> None:
@@ -236,13 +243,18 @@ def test_only_this_qube_hands_mail_in_and_only_for_its_accounts() -> None:
     parameters = main_cf(record)
     assert parameters["inet_interfaces"] == "loopback-only"
     assert parameters["mynetworks"] == "127.0.0.1/32, [::1]/128"
-    assert parameters["smtpd_client_restrictions"] == "check_policy_service unix:private/submit-policy"
+    assert parameters["smtpd_client_restrictions"].split(", ") == [
+        "check_policy_service unix:private/submit-policy",
+        "reject_unauth_pipelining",
+    ]
+    assert parameters["smtpd_delay_reject"] == "no"
     policy = services()["submit-policy unix"]
     assert policy[-2:] == ["root", "user"]
     for name in ("authorized_submit_users", "authorized_mailq_users", "authorized_flush_users"):
         assert parameters[name] == "root, user"
     assert re.fullmatch(
-        r"check_sender_access \S+/sender_access, reject_unauth_destination",
+        r"check_sender_access \S+/sender_access, permit_auth_destination,"
+        r" check_sender_access inline:\{ \{<> = 550 [^}]+\} \}, check_sender_access static:\{550 [^}]+\}, reject",
         parameters["smtpd_relay_restrictions"],
     )
     assert table("sender_access", record) == {
@@ -268,7 +280,7 @@ def test_nothing_that_is_sent_names_the_qube_or_its_user() -> None:
     assert parameters["smtp_generic_maps"] == "regexp:$smarthost_tables/smtp_generic"
     assert parameters["forward_path"] == ""
     named = {name for name, value in parameters.items() if "my-mail" in value.lower()}
-    assert named == {"mydestination"}
+    assert named == {"mydestination", "smtpd_recipient_restrictions"}
 
 
 # -- local mail -----------------------------------------------------------------------------------------------
