@@ -191,7 +191,7 @@ class _Checker:
         if not isinstance(default, bool):
             self._add(f"{where}: default must be true or false")
         senders = [
-            self._address(sender, f"sender {position}", where)
+            self._address(sender, f"sender {position}", where, whole=True)
             for position, sender in enumerate(self._listing(item.get("senders"), f"{where}: senders"), 1)
         ]
         return {
@@ -207,19 +207,28 @@ class _Checker:
             "default": default is True,
         }
 
-    def _address(self, value: object, key: str, where: str) -> str:
+    def _address(self, value: object, key: str, where: str, whole: bool = False) -> str:
+        """Return a mail address, or, if that may be, a whole domain as ``@example.com``."""
         if not isinstance(value, str) or not value:
             self._add(f"{where}: {key} must be a mail address like your.mail@example.com")
             return ""
         local, at, domain = value.rpartition("@")
-        if at and not local and _DOMAIN.fullmatch(domain):
-            self._add(f"{where}: {key} is a whole domain: list each address by itself under senders")
+        if at and not local and _DOMAIN.fullmatch(domain) and not whole:
+            self._add(
+                f"{where}: {key} is a whole domain: give one address here, and the domain under senders"
+            )
+        elif whole and local == "*":
+            self._add(f"{where}: {key} has a star: write all addresses of a domain as @example.com")
         elif not value.isascii():
             self._add(
                 f"{where}: {key} is not ASCII: write the domain in its xn-- form; a local part outside ASCII cannot"
                 " be used"
             )
-        elif not (_LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and len(value) <= 254):
+        elif not (
+            (_LOCAL_PART.fullmatch(local) or (whole and at and not local))
+            and _DOMAIN.fullmatch(domain)
+            and len(value) <= 254
+        ):
             self._add(f"{where}: {key} is not a mail address like your.mail@example.com")
         elif _is_local(domain):
             self._add(f"{where}: {key} is an address inside the qube: give the one at your provider")
@@ -468,5 +477,7 @@ def _is_utf8(value: str) -> bool:
 
 
 def _is_inside(sender: str, name: str) -> bool:
-    """Tell whether access(5) applies a row for name (a domain or an address) to a sender."""
+    """Tell whether access(5) applies a row for name (a domain or an address) to a sender, or to one of a domain."""
+    if sender.startswith("@") and name.endswith(sender):
+        return True
     return sender == name or ("@" not in name and f".{sender.rpartition('@')[2]}".endswith(f".{name}"))

@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 
 from smarthost_manifest import NAME as MANIFEST
 from smarthost_manifest import Manifest, Sender, digest
-from smarthost_privacy import HOST_NAME, generic, header_checks
+from smarthost_privacy import (
+    HOST_NAME,
+    generic,
+    header_checks,
+    local_relay,
+    local_senders,
+    own_names,
+    recipients,
+    sender_canonical,
+)
 from smarthost_services import REPORTS, TRANSPORTS, master_cf
 from smarthost_sorting import mailbox_command, procmailrc
 
@@ -24,9 +33,20 @@ TABLES_PARAMETER = "smarthost_tables"
 # What a reload does not bring into effect (postconf(5)).
 _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 
-_UNLISTED = "5.7.1 The sender address belongs to no account of this qube"
+_UNLISTED = (
+    "5.7.1 The sender address belongs to no account of this qube. Give one that does (sendmail -f), or add this one to"
+    " senders"
+)
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
-
+# Local senders are one domain (canonical(5)), which has the default account.
+_LOCAL_SENDERS = f"@{HOST_NAME}"
+# What no account's address looks like: outside ASCII, whose letters Postfix folds into others; an address literal, a
+# second at sign and angle brackets, where it would look up a part as if that were the sender.
+_STRANGE_SENDERS = "".join(
+    f"/{pattern}/ error:{_UNLISTED}\n" for pattern in ("[^!-~]", "@\\[", "@.*@", '["<>].*@')
+)
+# smtp(8) looks up the sender, its domain, the host, and at last the relay: by then there has to be a password.
+_BACKSTOP = "pipemap:{regexp:{{/^\\[/ none}}, fail:no_password}"
 
 # A relay that asks for a login (530, RFC 4954 6) without having offered one (AUTH) is not right at the moment:
 # Postfix then sends none, and would bounce the message.
@@ -51,6 +71,10 @@ class Facts(NamedTuple):
         The path of procmail(1).
     submit_policy
         The text of the policy service that says who may hand mail in over SMTP.
+    submit_milter
+        The text of the milter that says by which account a message leaves, and whether it is only passed on.
+    names
+        What the qube is known to have been called, to recognise its local addresses.
     """
 
     hostname: str
@@ -60,6 +84,8 @@ class Facts(NamedTuple):
     ca_file: str
     procmail: str
     submit_policy: str
+    submit_milter: str
+    names: tuple[str, ...] = ()
 
 
 class File(NamedTuple):
@@ -102,12 +128,13 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     tables : str
         The directory of the lookup tables, below ``$config_directory``: one of ``smarthost_places.TABLES``.
     facts : dict
-        The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, the others str.
+        The fields of ``Facts``; ``names`` may be left out.
 
     Raises TypeError when a field of ``Facts`` is missing or there is another.
     """
     qube = Facts(**facts)
-    rows = _tables(record, qube)
+    names = own_names(qube.hostname, qube.names)
+    rows = _tables(record)
     sections = _main_cf(record, tables, qube)
     values = {name: value for parameters in sections.values() for name, value in parameters.items()}
     manifest = Manifest(
@@ -121,11 +148,19 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
             for sender in account["senders"]
         },
         allowed=("disposables",) if record["disposables"] else (),
-        restart=tuple(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
+        restart=(
+            *(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
+            f"{_LOCAL_SENDERS}={rows['sender_relay'][_LOCAL_SENDERS]}",
+        ),
     )
     beside = {
-        "smtp_generic": File(_MANAGED + generic(record, qube.hostname), mode=0o600),
-        "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
+        "local_relay": File(_MANAGED + local_relay(record, names, _way(record["accounts"][0])), mode=0o600),
+        "local_senders": File(_MANAGED + local_senders(record, names)),
+        "recipients": File(_MANAGED + recipients(names)),
+        "sender_canonical": File(_MANAGED + sender_canonical(record, names)),
+        "smtp_generic": File(_MANAGED + generic(record, names), mode=0o600),
+        "smtp_header_checks": File(_MANAGED + header_checks(record, names), mode=0o600),
+        "strange_senders": File(_MANAGED + _STRANGE_SENDERS),
         "smtp_delivery_status_filter": File(_MANAGED + _STATUS_FILTER),
         **{name: File(_MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
     }
@@ -136,6 +171,8 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         "main.cf": File(_text(sections)),
         "master.cf": File(_MANAGED + master_cf(record["user"])),
         "submit-policy": File(qube.submit_policy, mode=0o755),
+        "submit-milter": File(qube.submit_milter, mode=0o755),
+        "own-names": File("".join(f"{name}\n" for name in names)),
         **{f"{tables}/{name}": file for name, file in beside.items()},
     }
     return Plan(files, manifest)
@@ -150,27 +187,25 @@ def _nexthop(account: dict[str, Any]) -> str:
     return f"[{account['relay']}]:{account['port']}"
 
 
-def _tables(record: dict[str, Any], facts: Facts) -> dict[str, dict[str, str]]:
+def _way(account: dict[str, Any]) -> str:
+    """Return the transport and the relay of an account."""
+    return f"{TRANSPORTS[account['tls_mode']]}:{_nexthop(account)}"
+
+
+def _tables(record: dict[str, Any]) -> dict[str, dict[str, str]]:
     accounts = record["accounts"]
-    local = _local_domains(facts)
     by_sender = [(sender, account) for account in accounts for sender in account["senders"]]
+    listed = [sender for sender, _ in by_sender]
+    by_sender.append((_LOCAL_SENDERS, accounts[0]))
     return {
         "sender_relay": {
-            **{
-                sender: f"{TRANSPORTS[account['tls_mode']]}:{_nexthop(account)}"
-                for sender, account in by_sender
-            },
+            **{sender: _way(account) for sender, account in by_sender},
             "<>": f"{REPORTS}:{HOST_NAME}",
         },
         "saslpass": {sender: f"{account['username']}:{account['password']}" for sender, account in by_sender},
-        "sender_canonical": {
-            # The reports of Postfix itself are from nobody's account.
-            f"mailer-daemon@{HOST_NAME}": f"MAILER-DAEMON@{HOST_NAME}",
-            **{f"@{domain}": accounts[0]["address"] for domain in local},
-        },
         "sender_access": {
-            **{sender: "OK" for sender, _ in by_sender},
-            **dict.fromkeys(local, "OK"),
+            # access(5) has no at sign before a whole domain.
+            **{sender.removeprefix("@"): "OK" for sender in listed},
             **dict.fromkeys(record["discard_senders"], "DISCARD"),
         },
         "tls_policy": {
@@ -179,14 +214,6 @@ def _tables(record: dict[str, Any], facts: Facts) -> dict[str, dict[str, str]]:
             if account["fingerprints"]
         },
     }
-
-
-def _local_domains(facts: Facts) -> list[str]:
-    """Return the domains of local addresses; a host name with dots could be somebody's real domain."""
-    names = [HOST_NAME, "localhost"]
-    if facts.hostname and "." not in facts.hostname:
-        names += [facts.hostname.lower(), f"{facts.hostname.lower()}.localdomain"]
-    return list(dict.fromkeys(names))
 
 
 def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dict[str, str]]:
@@ -205,32 +232,38 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "myhostname": HOST_NAME,
             "mydomain": "localdomain",
             "myorigin": "$myhostname",
-            "mydestination": ", ".join(_local_domains(facts)),
+            "mydestination": f"$myhostname, localhost, {table('recipients', 'regexp')}",
             "smtp_helo_name": "[127.0.0.1]",
             "smtpd_banner": "$myhostname ESMTP",
             "smtp_header_checks": table("smtp_header_checks", "regexp"),
         },
         "Routing: by sender, and no way out for a sender without an account": {
-            "sender_dependent_default_transport_maps": table("sender_relay"),
+            "sender_dependent_default_transport_maps": ", ".join(
+                [table("strange_senders", "regexp"), table("local_relay", "regexp"), table("sender_relay")]
+            ),
             "default_transport": f"error:{_UNLISTED}",
             "relay_transport": f"error:{_UNLISTED}",
             "relay_domains": "",
             "relayhost": "",
-            "transport_maps": "",
+            "transport_maps": table("recipients", "regexp"),
             "virtual_alias_domains": "",
             "virtual_alias_maps": "",
             "virtual_mailbox_domains": "",
-            "sender_canonical_maps": table("sender_canonical"),
+            "sender_canonical_maps": table("sender_canonical", "regexp"),
             "smtp_generic_maps": table("smtp_generic", "regexp"),
             # Fetched mail keeps its addresses, local as they may look; what it lacks, such as a date, is added.
             "local_header_rewrite_clients": "",
             "always_add_missing_headers": "yes",
-            "recipient_delimiter": "",
+            # What an address is extended by belongs to its account.
+            "recipient_delimiter": "+",
+            "non_smtpd_milters": "unix:private/submit-milter",
+            "smtpd_milters": "unix:private/submit-milter",
+            "milter_default_action": "tempfail",
         },
         "Passwords: one for each sender, sent over verified TLS only": {
             "smtp_sasl_auth_enable": "yes",
             "smtp_sender_dependent_authentication": "yes",
-            "smtp_sasl_password_maps": f"{table('saslpass')}, fail:no_password",
+            "smtp_sasl_password_maps": f"{table('saslpass')}, {_BACKSTOP}",
             "smtp_sasl_security_options": "noanonymous, noplaintext",
             "smtp_sasl_tls_security_options": "noanonymous",
             "smtp_sasl_mechanism_filter": "!gssapi, !gs2-krb5, !ntlm, !digest-md5, static:all",
@@ -252,7 +285,8 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "authorized_mailq_users": users,
             "authorized_flush_users": users,
             "smtpd_client_restrictions": "check_policy_service unix:private/submit-policy",
-            "smtpd_relay_restrictions": f"check_sender_access {table('sender_access')}, reject_unauth_destination",
+            "smtpd_relay_restrictions": f"check_sender_access {table('local_senders', 'regexp')},"
+            f" check_sender_access {table('sender_access')}, reject_unauth_destination",
             "disable_vrfy_command": "yes",
         },
         "Local mail": {
@@ -265,6 +299,10 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             # What is forwarded would leave by the default account, whoever's file it is, with the local address in it.
             "forward_path": "",
             "biff": "no",
+            # A report that cannot be delivered, as to a sender that is no address, is the user's all the same.
+            "notify_classes": "resource, software, 2bounce",
+            "2bounce_notice_recipient": record["user"],
+            "error_notice_recipient": record["user"],
             "reports_home": facts.home,
             "reports_uid": str(facts.uid),
             "reports_gid": str(facts.gid),

@@ -27,6 +27,7 @@ FACTS = {
     "ca_file": "/etc/ssl/certs/ca-certificates.crt",
     "procmail": "/usr/bin/procmail",
     "submit_policy": "#!/usr/bin/python3\n",
+    "submit_milter": "#!/usr/bin/python3\n",
 }
 # How many cases each test that fuzzes tries; `make fuzz` tries 100,000.
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
@@ -49,7 +50,7 @@ DOMAINS = (
 )
 LOCAL_PARTS = (
     *("alice", "Alice", "a", "a.b", "al+ext", "al-ice", "al#ice", "!#$%&'*+/=?^_{|}~-", "$me", "${x}", "|sh"),
-    *("/x", "{x}", "=", "%40", "user%host", "a!b", "*", "'q'", "root", "~", "_", "0", "x" * 64),
+    *("/x", "{x}", "=", "%40", "user%host", "a!b", "**", "'q'", "root", "~", "_", "0", "x" * 64),
 )
 HOSTS = (
     "mail.example.com",
