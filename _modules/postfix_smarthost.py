@@ -28,6 +28,7 @@ def configure(
     ca_file: str,
     procmail: str,
     submit_policy: str,
+    submit_milter: str,
     prepares: bool = False,
     root: str = "/",
     test: bool = False,
@@ -49,6 +50,8 @@ def configure(
         The path of procmail(1), needed only when the pillar has ``lists``.
     submit_policy : str
         The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
+    submit_milter : str
+        The text of the milter that says by which account a message leaves, ``files/submit-milter``.
     prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test``, what the template side
         would bring may then still be missing.
@@ -68,12 +71,17 @@ def configure(
     .. code-block:: bash
 
         salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt \
-            /usr/bin/procmail "$(cat /etc/postfix/submit-policy)" test=True
+            /usr/bin/procmail "$(cat /etc/postfix/submit-policy)" "$(cat /etc/postfix/submit-milter)" test=True
     """
     qubes = _pillar("qubes")
     return smarthost_apply.configure(
         _pillar("postfix_smarthost"),
-        {"ca_file": ca_file, "procmail": procmail, "submit_policy": submit_policy},
+        {
+            "ca_file": ca_file,
+            "procmail": procmail,
+            "submit_policy": submit_policy,
+            "submit_milter": submit_milter,
+        },
         Places(root),
         template=to_ascii(str(qubes.get("template") or "")) if isinstance(qubes, dict) else "",
         prepares=prepares,

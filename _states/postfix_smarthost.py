@@ -13,7 +13,13 @@ from salt.exceptions import CommandExecutionError
 
 
 def configured(
-    name: str, ca_file: str, procmail: str, submit_policy: str, prepares: bool = False, root: str = "/"
+    name: str,
+    ca_file: str,
+    procmail: str,
+    submit_policy: str,
+    submit_milter: str,
+    prepares: bool = False,
+    root: str = "/",
 ) -> dict[str, Any]:
     """
     Make sure that Postfix is configured for the accounts in the pillar key ``postfix_smarthost``.
@@ -26,6 +32,8 @@ def configured(
         The path of procmail(1).
     submit_policy : str
         The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
+    submit_milter : str
+        The text of the milter that says by which account a message leaves, ``files/submit-milter``.
     prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test=True``, what the template
         side would bring may then still be missing.
@@ -46,6 +54,7 @@ def configured(
             - ca_file: /etc/ssl/certs/ca-certificates.crt
             - procmail: /usr/bin/procmail
             - submit_policy: {{ submit_policy | json }}
+            - submit_milter: {{ submit_milter | json }}
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
@@ -53,6 +62,7 @@ def configured(
             ca_file=ca_file,
             procmail=procmail,
             submit_policy=submit_policy,
+            submit_milter=submit_milter,
             prepares=prepares,
             root=root,
             test=__opts__["test"],

@@ -31,7 +31,7 @@ import smarthost_service
 import smarthost_sorting
 import smarthost_staging
 import smarthost_take_over
-from smarthost_files import locked, make_public, remove, run, sync, to_ascii, which
+from smarthost_files import locked, make_public, read_if_there, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
 from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
 from smarthost_plan import Plan
@@ -54,7 +54,7 @@ def configure(
     pillar : Any
         The value of the pillar key ``postfix_smarthost``.
     facts : dict
-        ``ca_file``, ``procmail`` and ``submit_policy`` of ``smarthost_plan.Facts``.
+        ``ca_file``, ``procmail``, ``submit_policy`` and ``submit_milter`` of ``smarthost_plan.Facts``.
     places : Places
         The paths of the system.
     template : str
@@ -80,6 +80,7 @@ def configure(
         "gid": user.pw_gid,
         "home": user.pw_dir,
         "ipv6": smarthost_requirements.has_ipv6(places),
+        "names": tuple(read_if_there(os.path.join(places.config_dir, "own-names")).split()),
         **facts,
     }
     maildirs = smarthost_sorting.maildirs(record)

@@ -226,7 +226,8 @@ class _Reading:
                 " certificate with tls: {fingerprint: [...]}"
             )
             relay = ""
-        if why := smarthost_providers.refuses_passwords(relay, provider is not None):
+        why = smarthost_providers.refuses_passwords(relay, provider is not None)
+        if why and read["auth"] == "password":
             self._tell(f"{where}: {why}")
         port = read["port"] or (provider.port if provider else DEFAULT_PORT)
         usual = "implicit" if port == IMPLICIT_TLS_PORT else "starttls"
@@ -360,5 +361,7 @@ def _sentence(text: str) -> str:
 
 
 def _is_inside(sender: str, name: str) -> bool:
-    """Tell whether access(5) applies a row for name (a domain or an address) to a sender."""
+    """Tell whether access(5) applies a row for name (a domain or an address) to a sender, or to one of a domain."""
+    if sender.startswith("@") and name.endswith(sender):
+        return True
     return sender == name or ("@" not in name and f".{sender.rpartition('@')[2]}".endswith(f".{name}"))

@@ -16,7 +16,7 @@ TABLES = ("tables-a", "tables-b")
 SORTING = {"tables-a": "sorting-a", "tables-b": "sorting-b"}
 STAGING = "staging"
 # In the order in which they are renamed into place: main.cf, which names the tables, last.
-TOP_FILES = ("submit-policy", "master.cf", "main.cf")
+TOP_FILES = ("submit-policy", "submit-milter", "own-names", "master.cf", "main.cf")
 # The suffixes of compiled tables, and their types (src/util/dict_*.h of Postfix).
 SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
 # What the boot script copies from the template (carry_over).

@@ -16,7 +16,18 @@ from typing import Any, NamedTuple
 from smarthost_manifest import NAME as MANIFEST
 from smarthost_manifest import Manifest, Sender, digest
 from smarthost_places import SORTING
-from smarthost_privacy import HOST_NAME, forwarded_sender, generic, header_checks
+from smarthost_privacy import (
+    HOST_NAME,
+    forwarded_sender,
+    generic,
+    header_checks,
+    local_recipients,
+    local_relay,
+    local_senders,
+    own_names,
+    recipients,
+    sender_canonical,
+)
 from smarthost_relays import (
     STATUS_FILTER,
     ca_files,
@@ -36,6 +47,13 @@ TABLES_PARAMETER = "smarthost_tables"
 # What a reload does not bring into effect (postconf(5)).
 _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 
+# Local senders are one domain (canonical(5)), which has the default account.
+_LOCAL_SENDERS = f"@{HOST_NAME}"
+# What no account's address looks like: outside ASCII, whose letters Postfix folds into others; an address literal, a
+# second at sign and angle brackets, where it would look up a part as if that were the sender.
+_STRANGE_SENDERS = "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in ("[^!-~]", "@\\[", "@.*@", '["<>].*@'))
+# smtp(8) looks up the sender, its domain, the host, and at last the relay: by then there has to be a password.
+_BACKSTOP = "pipemap:{regexp:{{/^\\[/ none}}, fail:no_password}"
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
 
 
@@ -58,8 +76,12 @@ class Facts(NamedTuple):
         The path of procmail(1).
     submit_policy
         The text of the policy service that says who may submit mail by SMTP.
+    submit_milter
+        The text of the milter that says by which account a message leaves, and whether it is only passed on.
     ipv6
         Whether the qube has an address of IPv6 beyond itself.
+    names
+        What the qube is known to have been called, to recognise its local addresses.
     """
 
     hostname: str
@@ -69,7 +91,9 @@ class Facts(NamedTuple):
     ca_file: str
     procmail: str
     submit_policy: str
+    submit_milter: str
     ipv6: bool
+    names: tuple[str, ...] = ()
 
 
 class File(NamedTuple):
@@ -112,12 +136,13 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     tables : str
         The directory of the lookup tables, below ``$config_directory``: one of ``smarthost_places.TABLES``.
     facts : dict
-        The fields of ``Facts``, all of them: ``uid`` and ``gid`` are int, ``ipv6`` is bool, the others str.
+        The fields of ``Facts``; ``names`` may be left out.
 
     Raises TypeError when a field of ``Facts`` is missing or there is another.
     """
     qube = Facts(**facts)
-    rows = _tables(record, tables, qube)
+    names = own_names(qube.hostname, qube.names)
+    rows = _tables(record, tables)
     sections = _main_cf(record, tables, qube)
     values = {name: value for parameters in sections.values() for name, value in parameters.items()}
     manifest = Manifest(
@@ -131,12 +156,23 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
             for sender in account["senders"]
         },
         allowed=("disposables",) if record["disposables"] else (),
-        restart=tuple(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
+        restart=(
+            *(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
+            f"{_LOCAL_SENDERS}={rows['sender_relay'][_LOCAL_SENDERS]}",
+        ),
     )
     beside = {
-        "smtp_generic": File(_MANAGED + generic(record, qube.hostname), mode=0o600),
+        "local_recipients": File(_MANAGED + local_recipients(names)),
+        "local_relay": File(
+            _MANAGED + local_relay(record, names, rows["sender_relay"][_LOCAL_SENDERS]), mode=0o600
+        ),
+        "local_senders": File(_MANAGED + local_senders(record, names)),
+        "recipients": File(_MANAGED + recipients(names)),
+        "sender_canonical": File(_MANAGED + sender_canonical(record, names)),
+        "smtp_generic": File(_MANAGED + generic(record, names), mode=0o600),
+        "smtp_header_checks": File(_MANAGED + header_checks(record, names), mode=0o600),
+        "strange_senders": File(_MANAGED + _STRANGE_SENDERS),
         "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
-        "smtp_header_checks": File(_MANAGED + header_checks(record, qube.hostname)),
         "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
         "smtpd_reject_footers": File(_MANAGED + REJECT_FOOTERS),
         "smtpd_command_filter": File(_MANAGED + COMMAND_FILTER),
@@ -152,6 +188,8 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         "main.cf": File(_text(sections)),
         "master.cf": File(_MANAGED + master_cf(record["user"])),
         "submit-policy": File(qube.submit_policy, mode=0o755),
+        "submit-milter": File(qube.submit_milter, mode=0o755),
+        "own-names": File("".join(f"{name}\n" for name in names)),
         **{f"{tables}/{name}": file for name, file in beside.items()},
         **{f"{SORTING[tables]}/{name}": file for name, file in sorting.items()},
     }
@@ -162,33 +200,20 @@ def _source(table: dict[str, str]) -> str:
     return "".join(f"{key} {value}\n" for key, value in table.items())
 
 
-def _tables(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dict[str, str]]:
+def _tables(record: dict[str, Any], tables: str) -> dict[str, dict[str, str]]:
     accounts = record["accounts"]
-    local = _local_domains(facts)
+    local = {**accounts[0], "senders": [_LOCAL_SENDERS]}
     senders = routes(accounts)
     return {
-        "sender_relay": {**senders, "<>": f"{REPORTS}:{HOST_NAME}"},
-        "saslpass": logins(accounts),
-        "sender_canonical": {
-            # The reports of Postfix itself are from nobody's account.
-            f"mailer-daemon@{HOST_NAME}": f"MAILER-DAEMON@{HOST_NAME}",
-            **{f"@{domain}": accounts[0]["address"] for domain in local},
-        },
+        "sender_relay": {**senders, **routes([local]), "<>": f"{REPORTS}:{HOST_NAME}"},
+        "saslpass": logins([*accounts, local]),
         "sender_access": {
-            **dict.fromkeys(senders, "OK"),
-            **dict.fromkeys(local, "OK"),
+            # access(5) has no at sign before a whole domain.
+            **{sender.removeprefix("@"): "OK" for sender in senders},
             **dict.fromkeys(record["discard_senders"], "DISCARD"),
         },
         "tls_policy": tls_policy(accounts, f"/etc/postfix/{tables}"),
     }
-
-
-def _local_domains(facts: Facts) -> list[str]:
-    """Return the domains of local addresses; a host name with dots could be somebody's real domain."""
-    names = [HOST_NAME, "localhost"]
-    if facts.hostname and "." not in facts.hostname:
-        names += [facts.hostname.lower(), f"{facts.hostname.lower()}.localdomain"]
-    return list(dict.fromkeys(names))
 
 
 def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dict[str, str]]:
@@ -206,38 +231,44 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "myhostname": HOST_NAME,
             "mydomain": "localdomain",
             "myorigin": "$myhostname",
-            "mydestination": ", ".join(_local_domains(facts)),
+            "mydestination": f"$myhostname, localhost, {table('recipients', 'regexp')}",
             "smtp_helo_name": "[127.0.0.1]",
             "smtpd_banner": "$myhostname ESMTP",
             "smtp_header_checks": table("smtp_header_checks", "regexp"),
         },
         "Routing: by sender, and no way out for a sender without an account": {
-            "sender_dependent_default_transport_maps": table("sender_relay"),
+            "sender_dependent_default_transport_maps": ", ".join(
+                [table("strange_senders", "regexp"), table("local_relay", "regexp"), table("sender_relay")]
+            ),
             "default_transport": f"{UNLISTED}:",
             "relay_transport": f"{UNLISTED}:",
             "relay_domains": "",
             "relayhost": "",
-            "transport_maps": "",
+            "transport_maps": table("recipients", "regexp"),
             "virtual_alias_domains": "",
             "virtual_alias_maps": "",
             "virtual_mailbox_domains": "",
-            "sender_canonical_maps": table("sender_canonical"),
+            "sender_canonical_maps": table("sender_canonical", "regexp"),
             "smtp_generic_maps": table("smtp_generic", "regexp"),
             # Fetched mail keeps its addresses, local as they may look; what it lacks, such as a date, is added.
             "local_header_rewrite_clients": "",
             "always_add_missing_headers": "yes",
-            "recipient_delimiter": "",
+            # What an address is extended by belongs to its account.
+            "recipient_delimiter": "+",
+            "non_smtpd_milters": "unix:private/submit-milter",
+            "smtpd_milters": "unix:private/submit-milter",
+            "milter_default_action": "tempfail",
         },
         "Passwords: one for each sender, sent over verified TLS only": {
             **relay_parameters(),
-            "smtp_sasl_password_maps": f"{table('saslpass')}, fail:no_password",
+            "smtp_sasl_password_maps": f"{table('saslpass')}, {_BACKSTOP}",
             "smtp_tls_policy_maps": table("tls_policy"),
             "smtp_tls_CAfile": facts.ca_file,
             "smtp_delivery_status_filter": table("smtp_delivery_status_filter", "regexp"),
         },
         "Who may submit mail, and how much": {
             **protocols(record["accounts"], ipv6=facts.ipv6),
-            **submission(record["user"], table("sender_access"), table("", "regexp"), _local_domains(facts)),
+            **submission(record["user"], table("sender_access"), table("", "regexp")),
         },
         "Local mail": {
             # The template compiles it, for all its qubes, whatever the type of their own tables.
@@ -251,6 +282,10 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             # What is forwarded would leave by the default account, whoever's file it is, with the local address in it.
             "forward_path": "",
             "biff": "no",
+            # A report that cannot be delivered, as to a sender that is no address, is the user's all the same.
+            "notify_classes": "resource, software, 2bounce",
+            "2bounce_notice_recipient": record["user"],
+            "error_notice_recipient": record["user"],
             "reports_home": facts.home,
             "reports_uid": str(facts.uid),
             "reports_gid": str(facts.gid),

@@ -94,18 +94,26 @@ def each(read: Reader, name: str) -> Reader:
     return read_all
 
 
-def address(value: object) -> str:
-    """Read a mail address."""
+def sender(value: object) -> str:
+    """Read a mail address, or a whole domain as ``@example.com``."""
+    return address(value, whole=True)
+
+
+def address(value: object, whole: bool = False) -> str:
+    """Read a mail address, or, if that may be, a whole domain."""
     text = visible(value, " must be a mail address like your.mail@example.com")
     local, at, domain = text.rpartition("@")
-    if at and not local and _DOMAIN.fullmatch(domain):
-        raise Wrong(" is a whole domain: list each address by itself under senders")
+    is_domain = bool(at and not local and _DOMAIN.fullmatch(domain))
+    if is_domain and not whole:
+        raise Wrong(" is a whole domain: give one address here, and the domain under senders")
+    if whole and local == "*":
+        raise Wrong(" has a star: write all addresses of a domain as @example.com")
     if not text.isascii():
         form = xn_form(domain)
         xn = f"write the domain as {form}" if form else "write the domain in its xn-- form"
         rest = "" if local.isascii() else "; a local part outside ASCII cannot be used"
         raise Wrong(f" is not ASCII: {xn}{rest}")
-    if not (_LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and len(text) <= 254):
+    if not ((is_domain or _LOCAL_PART.fullmatch(local)) and _DOMAIN.fullmatch(domain) and len(text) <= 254):
         raise Wrong(" is not a mail address like your.mail@example.com")
     if _is_local(domain):
         raise Wrong(" is an address inside the qube: give the one at your provider")

@@ -126,7 +126,7 @@ ACCOUNT = (
         "address",
         TEXT,
         "required",
-        "Mail from this address leaves through this account. A whole domain cannot be given.",
+        "Mail from this address leaves through this account. A whole domain goes into `senders`.",
         readers.address,
     ),
     Key(
@@ -173,8 +173,9 @@ ACCOUNT = (
         "senders",
         LIST,
         "none",
-        "More addresses that send through this account.",
-        readers.each(readers.address, "sender {}"),
+        'More addresses that send through this account. `"@example.com"` is each address of a domain that no other'
+        " account names.",
+        readers.each(readers.sender, "sender {}"),
         absent=[],
     ),
     Key(

@@ -65,6 +65,11 @@ postlog     unix-dgram  n  -  n  -      1  postlogd
 # its process. There are as many as smtp services.
 submit-policy  unix  -  n  n  -  0  spawn
     user={user} argv=/usr/bin/python3 -IS /etc/postfix/submit-policy root {user}
+# Says by which account a message leaves that names no sender, and whether it is only passed on. A program that speaks
+# SMTP may stay connected for long.
+submit-milter  unix  -  n  n  -  0  spawn
+    -o command_time_limit=1d
+    user={user} argv=/usr/bin/python3 -IS /etc/postfix/submit-milter /etc/postfix/own-names
 # No service delivers straight to the recipient's mail exchanger: these go to a relay, and log in there.
 smtp-starttls  unix  -  -  n  -  -  smtp
     -o syslog_name=postfix/smtp-starttls

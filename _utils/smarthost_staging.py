@@ -66,7 +66,7 @@ def preflight(places: Places, staging: str, plan: Plan, template: str) -> None:
     if kind == "auto":
         kind = postfix_tables.default_type(config_dir=staging)
     known = postfix_tables.types(config_dir=staging)
-    unknown = [needed for needed in (kind, "regexp", "static", "fail") if needed not in known]
+    unknown = [needed for needed in (kind, "regexp", "static", "fail", "pipemap") if needed not in known]
     if unknown:
         raise CommandExecutionError(
             "\n".join(

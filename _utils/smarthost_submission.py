@@ -19,7 +19,7 @@ _UNLISTED = "it belongs to no account of this qube: send with the address of an 
 _NULL = "mail without a sender address, or with a malformed one, does not leave this qube"
 
 
-def submission(user: str, sender_access: str, regexps: str, local_domains: list[str]) -> dict[str, str]:
+def submission(user: str, sender_access: str, regexps: str) -> dict[str, str]:
     """
     Return the parameters of main.cf that say who may submit mail.
 
@@ -28,12 +28,9 @@ def submission(user: str, sender_access: str, regexps: str, local_domains: list[
     sender_access : str
         The table with the senders that may be relayed, and those whose mail is thrown away.
     regexps : str
-        Where the tables with ``REJECT_FOOTERS`` and ``COMMAND_FILTER`` are, with their type, up to their names.
-    local_domains : list
-        The domains of local recipients.
+        Where the tables of regular expressions are, with their type, up to their names.
     """
     users = f"root, {user}"
-    local = " ".join(f"{{{domain} = reject_unlisted_recipient, permit}}" for domain in local_domains)
     return {
         "inet_interfaces": "loopback-only",
         "mynetworks": "127.0.0.1/32, [::1]/128",
@@ -46,12 +43,13 @@ def submission(user: str, sender_access: str, regexps: str, local_domains: list[
         "smtpd_delay_reject": "no",
         "smtpd_client_restrictions": "check_policy_service unix:private/submit-policy, reject_unauth_pipelining",
         # A recipient on the outside is refused for the sender's sake, in words that say so.
-        "smtpd_relay_restrictions": f"check_sender_access {sender_access}, permit_auth_destination,"
+        "smtpd_relay_restrictions": f"check_sender_access {regexps}local_senders,"
+        f" check_sender_access {sender_access}, permit_auth_destination,"
         f" check_sender_access inline:{{ {{<> = 550 5.7.1 {_NULL}}} }},"
         f" check_sender_access static:{{550 5.7.1 {_UNLISTED}}}, reject",
         # Local senders are rewritten later than it is looked whether their recipient is known.
         "smtpd_reject_unlisted_recipient": "no",
-        "smtpd_recipient_restrictions": f"check_recipient_access inline:{{ {local} }}, reject_non_fqdn_recipient",
+        "smtpd_recipient_restrictions": f"check_recipient_access {regexps}local_recipients, reject_non_fqdn_recipient",
         "smtpd_reject_footer_maps": f"{regexps}smtpd_reject_footers",
         # What is refused for good, fetchmail fetches again and again.
         "smtpd_command_filter": f"{regexps}smtpd_command_filter",

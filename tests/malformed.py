@@ -179,7 +179,37 @@ MALFORMED: list[tuple[str, Any, tuple[str, ...]]] = [
     (
         "a whole domain",
         _alice(address="@example.com"),
-        ("Account 1: address is a whole domain: list each address by itself under senders.",),
+        ("Account 1: address is a whole domain: give one address here, and the domain under senders.",),
+    ),
+    (
+        "a domain that two accounts claim",
+        {"accounts": [ALICE | {"senders": ["@x.example"]}, BOB | {"senders": ["@X.example"]}]},
+        (
+            "Account 2 (bob@example.org): @x.example stands already in Account 1 (alice@example.com): keep it in one"
+            " account.",
+        ),
+    ),
+    (
+        "a domain inside the qube",
+        _alice(senders=["@mail.localdomain"]),
+        (
+            "Account 1 (alice@example.com): sender 1 is an address inside the qube: give the one at your provider.",
+        ),
+    ),
+    (
+        "a star for a domain",
+        _alice(senders=["*@example.com"]),
+        (
+            "Account 1 (alice@example.com): sender 1 has a star: write all addresses of a domain as @example.com.",
+        ),
+    ),
+    (
+        "an address of a whole domain that would be discarded",
+        _alice(senders=["@example.net"]) | {"discard_senders": ["x@example.net"]},
+        (
+            "discard_senders: item 1 would discard the mail of Account 1 (alice@example.com): leave it out, or name"
+            " what is below it.",
+        ),
     ),
     (
         "an address inside the qube",

@@ -31,6 +31,7 @@ FACTS = {
     "procmail": "/usr/bin/procmail",
     "submit_policy": "#!/usr/bin/python3\n",
     "ipv6": False,
+    "submit_milter": "#!/usr/bin/python3\n",
 }
 # How many cases each test that fuzzes tries; `make fuzz` tries 100,000.
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
@@ -53,7 +54,7 @@ DOMAINS = (
 )
 LOCAL_PARTS = (
     *("alice", "Alice", "a", "a.b", "al+ext", "al-ice", "al#ice", "!#$%&'*+/=?^_{|}~-", "$me", "${x}", "|sh"),
-    *("/x", "{x}", "=", "%40", "user%host", "a!b", "*", "'q'", "root", "~", "_", "0", "x" * 64),
+    *("/x", "{x}", "=", "%40", "user%host", "a!b", "**", "'q'", "root", "~", "_", "0", "x" * 64),
 )
 HOSTS = (
     "mail.example.com",

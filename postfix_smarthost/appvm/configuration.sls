@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 {%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
 {%- import_text "postfix_smarthost/files/submit-policy" as submit_policy %}
+{%- import_text "postfix_smarthost/files/submit-milter" as submit_milter %}
 ---
 {%- if is_dom0 %}
 include:
@@ -23,6 +24,7 @@ postfix_smarthost-appvm-configuration:
     - ca_file: {{ mail.ca_file }}
     - procmail: {{ mail.procmail }}
     - submit_policy: {{ submit_policy | json }}
+    - submit_milter: {{ submit_milter | json }}
 {%- if type == "standalone" %}
     - prepares: true
     - require:

@@ -32,6 +32,7 @@ import smarthost_pillar
 import smarthost_plan
 import smarthost_service
 import smarthost_settings
+from smarthost_places import TOP_FILES
 from tests.malformed import ALICE, BOB, MALFORMED
 from tests.records import CASES, FACTS, password, randoms, record
 
@@ -46,7 +47,7 @@ RECORD = {
     "table_type": "hash",
 }
 LISTS = [{"list_id": "users.example.com", "folder": "list/users"}]
-TABLES = ["saslpass", "sender_access", "sender_canonical", "sender_relay", "tls_policy"]
+TABLES = ["saslpass", "sender_access", "sender_relay", "tls_policy"]
 # Its wait for another apply, in seconds.
 LOCK_TIMEOUT = 0.3
 
@@ -66,6 +67,7 @@ class Qube:
             "ca_file": str(root / "ca-certificates.crt"),
             "procmail": str(root / "procmail"),
             "submit_policy": "#!/usr/bin/python3\n",
+            "submit_milter": "#!/usr/bin/python3\n",
         }
         self.record: Any = copy.deepcopy(RECORD)
 
@@ -132,7 +134,7 @@ class Qube:
 
     def is_good(self) -> None:
         """What any apply has to leave: one set of tables, root's, compiled, and nothing beside."""
-        names = {"main.cf", "master.cf", "submit-policy", self.tables.name}
+        names = {*TOP_FILES, self.tables.name}
         assert {path.name for path in self.config_dir.iterdir()} <= names | {
             "dynamicmaps.cf",
             "postfix-files",
@@ -264,15 +266,22 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
                 "main.cf",
                 "master.cf",
                 "submit-policy",
+                "submit-milter",
+                "own-names",
+                "local_recipients",
+                "local_relay",
+                "local_senders",
+                "recipients",
+                "sender_canonical",
                 "smtp_generic",
-                "forwarded_sender",
                 "smtp_header_checks",
+                "strange_senders",
+                "forwarded_sender",
                 "smtp_delivery_status_filter",
                 "smtpd_reject_footers",
                 "smtpd_command_filter",
                 "sender_relay",
                 "saslpass",
-                "sender_canonical",
                 "sender_access",
                 "tls_policy",
                 "manifest",
@@ -293,7 +302,7 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
     assert qube.query("alice@example.com", "saslpass") == f"alice@example.com:{ALICES}"
     assert qube.query("bob@example.org", "saslpass") == f"bob:{BOBS}"
     assert qube.query("spam.example", "sender_access") == "DISCARD"
-    assert qube.query("@localhost", "sender_canonical") == "alice@example.com"
+    assert qube.query("user@localhost", "sender_canonical") == "user@localhost.localdomain"
     assert qube.holding(BOBS) == [
         f"usr/local/etc/postfix/{qube.tables.name}/{name}" for name in ("saslpass", "saslpass.db")
     ]
@@ -339,7 +348,7 @@ def change_relay(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][0]["relay"] = "other.example.com"
     return {
         "accounts": {"changed": ["alice@example.com", "me@alias.example"]},
-        "files": {"changed": ["sender_relay", "tls_policy", "manifest"]},
+        "files": {"changed": ["local_relay", "sender_relay", "tls_policy", "manifest"]},
     }
 
 
@@ -347,7 +356,7 @@ def change_sender(qube: Qube) -> dict[str, Any]:
     qube.record["accounts"][0]["senders"] = ["you@alias.example"]
     return {
         "accounts": {"added": ["you@alias.example"], "removed": ["me@alias.example"]},
-        "files": {"changed": ["sender_relay", "saslpass", "sender_access", "manifest"]},
+        "files": {"changed": ["smtp_header_checks", "sender_relay", "saslpass", "sender_access", "manifest"]},
     }
 
 
@@ -356,8 +365,8 @@ def change_default(qube: Qube) -> dict[str, Any]:
     return {
         "files": {
             "changed": [
-                *("smtp_generic", "forwarded_sender", "sender_relay", "saslpass"),
-                *("sender_canonical", "sender_access", "tls_policy", "manifest"),
+                *("local_relay", "smtp_generic", "smtp_header_checks", "forwarded_sender", "sender_relay"),
+                *("saslpass", "sender_access", "tls_policy", "manifest"),
             ]
         }
     }
@@ -369,8 +378,8 @@ def change_account(qube: Qube) -> dict[str, Any]:
         "accounts": {"removed": ["alice@example.com", "me@alias.example"]},
         "files": {
             "changed": [
-                *("smtp_generic", "forwarded_sender", "sender_relay", "saslpass"),
-                *("sender_canonical", "sender_access", "tls_policy", "manifest"),
+                *("local_relay", "smtp_generic", "smtp_header_checks", "forwarded_sender", "sender_relay"),
+                *("saslpass", "sender_access", "tls_policy", "manifest"),
             ]
         },
     }
@@ -634,7 +643,7 @@ def test_a_table_of_another_type_heals_though_any_type_is_asked_for(qube: Qube) 
     for name in TABLES:
         (qube.tables / f"{name}{SUFFIXES[default]}").unlink()
         qube.modules.postmap.build(f"{other}:{qube.tables}/{name}")
-    in_order = ["sender_relay", "saslpass", "sender_canonical", "sender_access", "tls_policy"]
+    in_order = ["sender_relay", "saslpass", "sender_access", "tls_policy"]
     assert qube.apply().changes == {"files": {"changed": in_order}}
     assert qube.query("bob@example.org", "saslpass") == f"bob:{BOBS}"
     unchanged(qube)
@@ -1108,13 +1117,32 @@ def test_postfix_knows_each_setting_that_may_be_tuned(
         ("X-Mailer: x", "IGNORE"),
         ("Message-ID: <1@my-mail>", "REPLACE Message-ID: <1@localhost.localdomain>"),
         ("Message-Id: <1.2@My-Mail.localdomain>", "REPLACE Message-Id: <1.2@localhost.localdomain>"),
-        # A clone, a disposable, a qube that was renamed.
-        ("Message-ID: <1@another-name>", "REPLACE Message-ID: <1@localhost.localdomain>"),
+        # Names that the qube had.
+        ("Message-ID: <1@earlier>", "REPLACE Message-ID: <1@localhost.localdomain>"),
+        ("Message-ID: <1@with.dot>", "REPLACE Message-ID: <1@localhost.localdomain>"),
         (
-            "References: <1@a> <2@b.c> <3@my-mail.localdomain>\n\t<4@d>",
-            "REPLACE References: <1@localhost.localdomain> <2@b.c> <3@localhost.localdomain>\n"
-            "\t<4@localhost.localdomain>",
+            "References: <1@a> <2@b.c> <3@my-mail.localdomain>\n\t<4@earlier>",
+            "REPLACE References: <1@a> <2@b.c> <3@localhost.localdomain>\n\t<4@localhost.localdomain>",
         ),
+        # Names that others have.
+        ("Message-ID: <1@another-name>", None),
+        ("References: <1@localhost> <2@box.localdomain> <3@with-dot>", None),
+        ("Received: from x by taiga with ESMTP", None),
+        ("Delivered-To: friend@taiga", None),
+        ("From: root <root@taiga>", None),
+        ("From: root <root@my-mail.example.com>", None),
+        # What a message that is passed on has, see submit-milter.
+        ("Passed-On-User-Agent:  Mutt\n (x)", "REPLACE User-Agent:  Mutt\n (x)"),
+        ("Passed-On-Subject: x", None),
+        # The name before and behind an address inside the qube.
+        ('From: "user" <user@MY-MAIL.>', "REPLACE From: <user@MY-MAIL.>"),
+        ("Sender: user@earlier (user)", "REPLACE Sender: user@earlier"),
+        ("Cc: root <root@[127.0.0.1]>, x@y.z", "REPLACE Cc: <root@[127.0.0.1]>, x@y.z"),
+        (
+            'Cc: Joe <x@y.z>, root <root@localhost>,\n "user" <user@with.dot>, z@y.x',
+            "REPLACE Cc: Joe <x@y.z>, <root@localhost>,\n <user@with.dot>, z@y.x",
+        ),
+        ("Resent-From: Joe User <user@my-mail>", None),
         ("Message-ID: <1@my-mail.example.com>", None),
         ("Subject: my-mail", None),
     ],
@@ -1122,11 +1150,11 @@ def test_postfix_knows_each_setting_that_may_be_tuned(
 def test_headers_that_leave_the_qube(
     loaders: object, tmp_path: Path, config_dir: Path, header: str, action: str | None
 ) -> None:
-    checks = planned(tmp_path, "smtp_header_checks")
+    checks = planned(tmp_path, "smtp_header_checks", names=("earlier", "with.dot", "my-mail"))
     assert loaders.modules.postmap.query(header, checks, config_dir=str(config_dir)) == action
 
 
-def planned(directory: Path, name: str, address: str = "alice@example.com", **facts: str) -> str:
+def planned(directory: Path, name: str, address: str = "alice@example.com", **facts: Any) -> str:  # noqa: ANN401
     """Write a table of regular expressions as it is planned; return it as Postfix names it."""
     record = smarthost_pillar.normalise({"accounts": [ALICE | {"address": address}]})
     files = smarthost_plan.plan(record, "tables-a", FACTS | facts).files
@@ -1138,12 +1166,20 @@ def planned(directory: Path, name: str, address: str = "alice@example.com", **fa
 def test_addresses_that_leave_the_qube(
     loaders: object, tmp_path: Path, config_dir: Path, address: str
 ) -> None:
-    generic = planned(tmp_path, "smtp_generic", address, hostname="my.mail")
+    generic = planned(tmp_path, "smtp_generic", address, hostname="my.mail", names=("my-mail",))
 
     def query(key: str) -> str | None:
         return loaders.modules.postmap.query(key, generic, config_dir=str(config_dir))
 
-    inside = ("user", "root", "user@my-mail", "x@another-name", "root@localhost", "a@b.localdomain")
+    inside = (
+        "user",
+        "root",
+        "user@my-mail",
+        "x@My-Mail.localdomain.",
+        "root@localhost",
+        "a@localhost.localdomain",
+    )
+    inside += ("user@[127.0.0.1]", "x@[10.137.0.9]", "x@[IPv6:::1]", '"a@b"@localhost', "root@my.mail.")
     assert {key: query(key) for key in (*inside, "root@my.mail", "user@my.mail")} == dict.fromkeys(
         (*inside, "root@my.mail", "user@my.mail"), address
     )
@@ -1153,6 +1189,11 @@ def test_addresses_that_leave_the_qube(
         "user@mx.my.mail",
         "user@myxmail.org",
         "x@localdomain.net",
+        "x@another-name",
+        "a@b.localdomain",
+        "a@my",
+        "x@[192.0.2.1]",
+        "x@[10.13.7.1]",
     )
     assert {key: query(key) for key in outside} == dict.fromkeys(outside)
 
@@ -1161,7 +1202,7 @@ def test_a_host_name_with_dots_is_known_in_headers(loaders: object, tmp_path: Pa
     checks = planned(tmp_path, "smtp_header_checks", hostname="my.mail")
     for header, action in {
         "Message-ID: <1@my.mail>": "REPLACE Message-ID: <1@localhost.localdomain>",
-        "Message-ID: <1@myxmail>": "REPLACE Message-ID: <1@localhost.localdomain>",
+        "Message-ID: <1@myxmail>": None,
         "Message-ID: <1@my.mail.example.com>": None,
         "Received: from x by my.mail with POP3": "IGNORE",
     }.items():

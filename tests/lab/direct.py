@@ -86,7 +86,7 @@ def write_boot_script():
 
 def apply():
     done = salt["postfix_smarthost.configure"](
-        "/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail", job["submit_policy"]
+        "/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail", job["submit_policy"], job["submit_milter"]
     )
     write_boot_script()
     done["rc_local"] = salt["postfix_smarthost.take_over_rc_local"]()
@@ -173,6 +173,7 @@ def run(
         "fail_at": fail_at,
         "boot_script": (formula / "50-postfix-smarthost.rc").read_text(),
         "boot_script_path": BOOT_SCRIPT,
+        "submit_milter": (formula / "submit-milter").read_text(),
         "submit_policy": submit_policy or (formula / "submit-policy").read_text(),
     }
     done = qube.run(

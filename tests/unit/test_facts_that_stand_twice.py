@@ -12,6 +12,7 @@ import yaml
 import smarthost_pillar
 import smarthost_places
 import smarthost_plan
+import smarthost_privacy
 import smarthost_schema
 from smarthost_places import Places
 from tests.malformed import ALICE
@@ -42,6 +43,19 @@ def planned_tables() -> list[str]:
 
 def test_boot_script_compiles_the_tables_that_are_planned() -> None:
     assert sorted(each("table", function("compile_tables"))) == planned_tables()
+
+
+def test_boot_script_writes_a_new_name_to_each_list_of_names() -> None:
+    names = each("file", function("know_names"))
+    assert sorted(names) == sorted(smarthost_privacy.NAMED)
+    record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}], "disposables": True}
+    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS).files
+    # "my-mail" stands in no other.
+    holding = [path for path, file in files.items() if FACTS["hostname"].lower() in file.content]
+    assert sorted(holding) == sorted(["own-names", *(f"tables-a/{name}" for name in names)])
+    for name in names:
+        for pattern in re.findall(r"\(my-mail[^)]*\)", files[f"tables-a/{name}"].content):
+            assert pattern in ("(my-mail|-)", "(my-mail|--)")
 
 
 def test_boot_script_knows_the_types_of_tables() -> None:

@@ -18,8 +18,6 @@ from tests.malformed import ALICE, BOB, FINGERPRINT
 from tests.postfix_syntax import logical_lines, parameters, rows
 from tests.records import FACTS, fuzz, mutated, randoms, record, records
 
-# What is sent by Postfix itself stays its own.
-OWN_SENDER = {"mailer-daemon@localhost.localdomain": "MAILER-DAEMON@localhost.localdomain"}
 LISTS = [
     {"list_id": "users.example.com", "folder": "list/users"},
     {"list_id": "a+b.example", "folder": "b"},
@@ -29,7 +27,12 @@ LISTS = [
 FIXED = (
     "master.cf",
     "submit-policy",
-    "tables-b/smtp_header_checks",
+    "submit-milter",
+    "own-names",
+    "tables-b/local_senders",
+    "tables-b/recipients",
+    "tables-b/sender_canonical",
+    "tables-b/strange_senders",
     "tables-b/smtp_delivery_status_filter",
 )
 
@@ -67,6 +70,8 @@ def test_each_sender_has_its_own_relay_and_login() -> None:
         # The zero keeps it apart from alice's in qmgr(8).
         "al@example.com": "smtp-starttls:[mail.example.com]:0587",
         "bob@example.org": "smtp-implicit:[smtp.example.org]:465",
+        # Of the default account.
+        "@localhost.localdomain": "smtp-starttls:[mail.example.com]:587",
         # A report has no sender: it would be bounced, and lost.
         "<>": "reports:localhost.localdomain",
     }
@@ -76,7 +81,18 @@ def test_each_sender_has_its_own_relay_and_login() -> None:
         "me@alias.example": f"alice@example.com:{ALICE['password']}",
         "al@example.com": "al:other pass: word",
         "bob@example.org": f"bob@example.org:{BOB['password']}",
+        "@localhost.localdomain": f"alice@example.com:{ALICE['password']}",
     }
+
+
+def test_a_whole_domain_is_a_row_of_its_own() -> None:
+    record = {"accounts": [ALICE | {"senders": ["@Own.example"]}, BOB | {"senders": ["bob@own.example"]}]}
+    ways = table("sender_relay", record)
+    assert ways["@own.example"] == "smtp-starttls:[mail.example.com]:587"
+    assert ways["bob@own.example"] == "smtp-implicit:[smtp.example.org]:465"
+    assert table("saslpass", record)["@own.example"].startswith("alice@example.com:")
+    assert table("sender_access", record)["own.example"] == "OK"
+    assert main_cf(record)["recipient_delimiter"] == "+"
 
 
 def test_a_sender_without_an_account_is_bounced() -> None:
@@ -92,13 +108,24 @@ def test_a_sender_without_an_account_is_bounced() -> None:
     )
     for name in (
         "relayhost",
-        "transport_maps",
         "relay_domains",
         "virtual_alias_maps",
         "virtual_mailbox_domains",
     ):
         assert parameters[name] == "", name
-    assert parameters["sender_dependent_default_transport_maps"].endswith("/sender_relay")
+    strange, local, ways = parameters["sender_dependent_default_transport_maps"].split(", ")
+    assert local.endswith("/local_relay")
+    assert plan()["tables-a/local_relay"].content.endswith("/ smtp-starttls:[mail.example.com]:587\n")
+    assert strange.endswith("/strange_senders")
+    assert ways.endswith("/sender_relay")
+    patterns = [
+        line for line in plan()["tables-a/strange_senders"].content.split("\n") if line.startswith("/")
+    ]
+    assert [line for line in patterns if not line.endswith("/ unlisted:")] == []
+    # No way out, but for whom it is none of a relay's: local recipients.
+    assert parameters["transport_maps"] == parameters["mydestination"].split(", ")[-1]
+    results = [line.rpartition("$/ ")[2] for line in plan()["tables-a/recipients"].content.split("\n")[1:-1]]
+    assert [result.partition(":")[0] for result in results] == ["local", "", "error"]
 
 
 def test_no_service_delivers_without_an_account() -> None:
@@ -152,25 +179,23 @@ def test_nothing_is_chrooted() -> None:
 
 def test_local_senders_send_through_the_default_account() -> None:
     record = {"accounts": [ALICE, BOB | {"default": True}]}
-    assert table("sender_canonical", record) == {
-        **OWN_SENDER,
-        "@localhost.localdomain": "bob@example.org",
-        "@localhost": "bob@example.org",
-        "@my-mail": "bob@example.org",
-        "@my-mail.localdomain": "bob@example.org",
-    }
-    # By cleanup(8), before the account is chosen, and not by generic(5) alone, after it.
+    assert table("sender_relay", record)["@localhost.localdomain"] == "smtp-implicit:[smtp.example.org]:465"
+    assert table("saslpass", record)["@localhost.localdomain"] == f"bob@example.org:{BOB['password']}"
+    # By cleanup(8), before the account is chosen.
     assert main_cf(record)["sender_canonical_maps"].endswith("/sender_canonical")
+    assert set(re.findall(r"/ (.*)", plan(record)["tables-a/sender_canonical"].content)) == {
+        "$1@localhost.localdomain"
+    }
 
 
 @pytest.mark.parametrize("hostname", ["", "mail.example.com"])
 def test_a_host_name_with_dots_is_nobody_s_local_domain(hostname: str) -> None:
-    assert {*table("sender_canonical", hostname=hostname)} == {
-        *OWN_SENDER,
-        "@localhost.localdomain",
-        "@localhost",
-    }
+    files = plan(hostname=hostname)
     assert "example" not in main_cf(hostname=hostname)["mydestination"]
+    assert "example" not in files["tables-a/recipients"].content
+    for name in ("sender_canonical", "smtp_generic"):
+        domains = re.findall(r"(\S*)@\(mail\\\.example\\\.com", files[f"tables-a/{name}"].content)
+        assert [domain for domain in domains if not domain.endswith("(root|user)")] == []
 
 
 # -- passwords ------------------------------------------------------------------------------------------------
@@ -206,7 +231,14 @@ def test_a_password_is_looked_up_by_sender_and_never_missing() -> None:
     """A sender without a row would be submitted without AUTH: the backstop defers it instead."""
     parameters = main_cf()
     assert parameters["smtp_sender_dependent_authentication"] == "yes"
-    assert re.fullmatch(r"\S+/saslpass, fail:no_password", parameters["smtp_sasl_password_maps"])
+    assert re.fullmatch(
+        r"\S+/saslpass, pipemap:\{regexp:\{\{/\^\\\[/ none\}\}, fail:no_password\}",
+        parameters["smtp_sasl_password_maps"],
+    )
+    # What is looked up last is the relay: each begins so.
+    ways = [way for way in table("sender_relay").values() if way.startswith("smtp-")]
+    assert ways
+    assert [way for way in ways if way.partition(":")[2][0] != "["] == []
 
 
 def test_a_pinned_relay_is_known_by_its_fingerprints_only() -> None:
@@ -225,13 +257,15 @@ def test_only_tables_hold_secrets_and_only_root_reads_them() -> None:
     files = plan({"lists": LISTS})
     for name, file in files.items():
         # These name accounts, as the tables do.
-        addresses = ("/smtp_generic", "/forwarded_sender", "/manifest")
-        assert (file.mode == 0o600) is (file.rows is not None or name.endswith(addresses)), name
+        private = file.rows is not None or name.endswith(
+            ("/forwarded_sender", "/local_relay", "/smtp_generic", "/smtp_header_checks", "/manifest")
+        )
+        assert (file.mode == 0o600) is private, name
+        assert private or not re.search("alice@|bob@", file.content), name
         assert (ALICE["password"] in file.content) is name.endswith("/saslpass"), name
     assert files["main.cf"].mode == files["master.cf"].mode == 0o644
     assert {name for name, file in files.items() if file.rows is not None} == {
-        f"tables-a/{name}"
-        for name in ("sender_relay", "saslpass", "sender_canonical", "sender_access", "tls_policy")
+        f"tables-a/{name}" for name in ("sender_relay", "saslpass", "sender_access", "tls_policy")
     }
 
 
@@ -253,17 +287,13 @@ def test_only_this_qube_hands_mail_in_and_only_for_its_accounts() -> None:
     for name in ("authorized_submit_users", "authorized_mailq_users", "authorized_flush_users"):
         assert parameters[name] == "root, user"
     assert re.fullmatch(
-        r"check_sender_access \S+/sender_access, permit_auth_destination,"
+        r"check_sender_access regexp:\S+/local_senders, check_sender_access \S+/sender_access, permit_auth_destination,"
         r" check_sender_access inline:\{ \{<> = 550 [^}]+\} \}, check_sender_access static:\{550 [^}]+\}, reject",
         parameters["smtpd_relay_restrictions"],
     )
     assert table("sender_access", record) == {
         "alice@example.com": "OK",
         "bob@example.org": "OK",
-        "localhost.localdomain": "OK",
-        "localhost": "OK",
-        "my-mail": "OK",
-        "my-mail.localdomain": "OK",
         "spam.example": "DISCARD",
         "junk@example.net": "DISCARD",
     }
@@ -280,7 +310,11 @@ def test_nothing_that_is_sent_names_the_qube_or_its_user() -> None:
     assert parameters["smtp_generic_maps"] == "regexp:$smarthost_tables/smtp_generic"
     assert parameters["forward_path"] == ""
     named = {name for name, value in parameters.items() if "my-mail" in value.lower()}
-    assert named == {"mydestination", "smtpd_recipient_restrictions"}
+    assert named == set()
+    assert parameters["non_smtpd_milters"] == parameters["smtpd_milters"] == "unix:private/submit-milter"
+    # What it says nothing to waits.
+    assert parameters["milter_default_action"] == "tempfail"
+    assert "submit-milter unix" in services()
 
 
 # -- local mail -----------------------------------------------------------------------------------------------
@@ -476,6 +510,11 @@ def only_what_was_meant(record: dict[str, Any]) -> None:
         assert files[name] == usual(record["user"])[name]
         assert files[name].content.count("\n") == usual()[name].content.count("\n"), name
     assert [name for name, file in files.items() if "\0" in file.content or "\r" in file.content] == []
+    checks = files["tables-b/smtp_header_checks"].content.split("\n")
+    assert len(checks) == len(usual()["tables-b/smtp_header_checks"].content.split("\n"))
+    assert [
+        line for line in checks[1:-1] if not re.search(r"\A/\^.*/ (IGNORE|REPLACE [-A-Za-z$: ].*)\Z", line)
+    ] == []
     _, generic, end = files["tables-b/smtp_generic"].content.split("\n")
     address = generic.partition(" ")[2]
     assert "$" not in address.replace("$$", "")
@@ -498,7 +537,6 @@ def only_what_was_meant(record: dict[str, Any]) -> None:
 
 def expected_rows(record: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The rows of each table, from the pillar as it was written."""
-    local = ["localhost.localdomain", "localhost", "my-mail", "my-mail.localdomain"]
     accounts = sorted(record["accounts"], key=lambda account: not account.get("default"))
     relay, login, policy, places = {}, {}, {}, []
     for number, account in enumerate(accounts, 1):
@@ -526,11 +564,15 @@ def expected_rows(record: dict[str, Any]) -> dict[str, dict[str, str]]:
         name = "" if re.fullmatch("[0-9.]+|.*:.*", host) else f" servername={host}"
         if mode != "none":
             policy[nexthop] = verified + name
+    access = [sender.removeprefix("@") for sender in relay]
+    default = accounts[0]["address"].lower()
+    relay["@localhost.localdomain"] = relay[default].replace(":0", ":")
+    if default in login:
+        login["@localhost.localdomain"] = login[default]
     return {
         "sender_relay": relay | {"<>": "reports:localhost.localdomain"},
         "saslpass": login,
-        "sender_canonical": OWN_SENDER | {f"@{domain}": accounts[0]["address"] for domain in local},
-        "sender_access": dict.fromkeys([*relay, *local], "OK")
+        "sender_access": dict.fromkeys(access, "OK")
         | dict.fromkeys([name.lower() for name in record["discard_senders"]], "DISCARD"),
         "tls_policy": policy,
     }
