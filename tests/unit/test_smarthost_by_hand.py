@@ -55,7 +55,7 @@ def test_any_other_line_stays(text: str, related: list[int]) -> None:
 
 
 # Without what joins lines: test_rc_local_quotes.py has that.
-ANYTHING = st.text(st.characters(exclude_characters="<\\'\"`(", exclude_categories=["Cs"]))
+ANYTHING = st.text(st.characters(exclude_characters="<\\'\"`(|&", exclude_categories=["Cs"]))
 LINES = st.sampled_from([MOUNT, START, "", "x \t", f"# {START}", "\r"])
 
 
