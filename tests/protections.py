@@ -202,7 +202,7 @@ PROTECTIONS = (
     _p(
         "strange_senders: a part that is an account's",
         f'{_REPORTS}["bob@b.test"@[127.0.0.1]]',
-        ('"@\\\\[", "@.*@", ', ""),
+        ('"@\\\\[", "@.*@", \'["<>].*@\'', ""),
     ),
     _p(
         "reports that cannot be delivered",
