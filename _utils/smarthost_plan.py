@@ -277,6 +277,9 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "queue_run_delay": "60s",
             "minimal_backoff_time": "60s",
             "maximal_backoff_time": "900s",
+            # Whatever answers in a captive portal may say nothing. The boot script asks again, soon.
+            "smtp_helo_timeout": "30s",
+            "smtp_starttls_timeout": "30s",
         },
     }
     own = {name for parameters in sections.values() for name in parameters}

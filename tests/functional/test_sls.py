@@ -188,7 +188,8 @@ def test_what_the_states_are_told(compiled: Compile, os_family: str, ca_file: st
     # Jinja takes the last line break.
     assert configuration["submit_policy"] == (FORMULA / "files/submit-policy").read_text().rstrip("\n")
     script = by_id["postfix_smarthost-appvm-boot-script"]
-    assert script["contents"] == (FORMULA / "files/50-postfix-smarthost.rc").read_text().rstrip("\n")
+    parts = [(FORMULA / f"files/50-postfix-smarthost{part}.rc").read_text() for part in ("", "-uplink")]
+    assert script["contents"] == "".join(parts).rstrip("\n")
     assert script["mode"] == "0755"
     # rc.local.d is run by name: its end, and that it is executable.
     assert script["name"] == "/rw/config/rc.local.d/50-postfix-smarthost.rc"

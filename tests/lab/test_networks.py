@@ -175,7 +175,7 @@ def without_network(qube: Qube) -> Iterator[None]:
 
 def nowhere(lab: Lab) -> dict[str, str]:
     """Return addresses that no host has."""
-    return {name: "10.138.99.99" for name in (ALICE.relay, BOB.relay)}
+    return dict.fromkeys((ALICE.relay, BOB.relay), "10.138.99.99")
 
 
 def all_at(address: str) -> dict[str, str]:

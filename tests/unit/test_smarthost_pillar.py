@@ -220,6 +220,8 @@ TUNED_BY_THE_PLAN = {
     "maximal_queue_lifetime",
     "minimal_backoff_time",
     "queue_run_delay",
+    "smtp_helo_timeout",
+    "smtp_starttls_timeout",
     "smtp_tls_connection_reuse",
     "smtp_tls_loglevel",
     "smtp_tls_mandatory_protocols",
