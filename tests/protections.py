@@ -224,7 +224,10 @@ PROTECTIONS = (
     _p(
         "mode of the compiled tables",
         "tests/lab/test_core.py::test_password_is_in_no_output_log_process_or_open_file",
-        ("os.fchmod(descriptor, like.st_mode & (0o600 if alias and built.endswith(\".db\") else 0o666))", "os.fchmod(descriptor, 0o644)"),
+        (
+            'os.fchmod(descriptor, like.st_mode & (0o600 if alias and built.endswith(".db") else 0o666))',
+            "os.fchmod(descriptor, 0o644)",
+        ),
     ),
     _p(
         "fixed words for what postmap(1) says",

@@ -172,16 +172,28 @@ def test_what_is_brought_in_is_private(new_qube: Callable[..., Qube], relay_a: R
     for subject in subjects:
         qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject, body="secret-words\n" * 200)
     qube.write("/tmp/spy", _SPY, mode="0755")
-    qube.run("systemd-run", "--unit=spy", "--uid=nobody", "-p", "StandardOutput=file:/run/seen", "python3", "/tmp/spy")
+    qube.run(
+        "systemd-run",
+        "--unit=spy",
+        "--uid=nobody",
+        "-p",
+        "StandardOutput=file:/run/seen",
+        "python3",
+        "/tmp/spy",
+    )
     # It dies when all copies are whole, and the queue is not yet theirs.
-    killed = "sed 's/^\\ttake_in$/\\tkill -9 $$/' /rw/config/rc.local.d/50-*.rc >/run/killed; bash /run/killed"
+    killed = (
+        "sed 's/^\\ttake_in$/\\tkill -9 $$/' /rw/config/rc.local.d/50-*.rc >/run/killed; bash /run/killed"
+    )
     qube.run("sh", "-c", killed, check=False)
     found = qube.run("find", f"{QUEUE}/beneath", "-type", "f").stdout.splitlines()
     assert len(found) == len(subjects)
     assert qube.run("stat", "-c", "%a %U", f"{QUEUE}/beneath").stdout == "700 root\n"
     # It is mail that was not sent: cleaning keeps and counts it.
     cleaned = direct.run(qube, "postfix_smarthost.remove")
-    assert any(note.startswith(f"{len(subjects)} messages not sent yet stay") for note in cleaned.result["notes"])
+    assert any(
+        note.startswith(f"{len(subjects)} messages not sent yet stay") for note in cleaned.result["notes"]
+    )
     assert direct.run(qube).error is None
     for subject in subjects:
         relay_a.wait_for(subject, diagnosis=qube.diagnosis)

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 CONFIG = "/usr/local/etc/postfix"
 QUEUE = "/rw/bind-dirs/var/spool/postfix"
-OWN = "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
+OWN = [
+    "active",
+    "bounce",
+    "corrupt",
+    "defer",
+    "deferred",
+    "flush",
+    "hold",
+    "incoming",
+    "private",
+    "saved",
+    "trace",
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +89,9 @@ def test_first_apply_where_usr_local_is_of_another_group(
     qube.run("sh", "-ec", "mkdir -p /usr/local/etc; chgrp -R staff /usr/local; chmod -R 2775 /usr/local")
     assert direct.run(qube).error is None
     assert_delivers(qube, relay_a)
-    others = qube.run("find", CONFIG, "(", "!", "-user", "root", "-o", "!", "-group", "root", "-o", "-perm", "-2000", ")")
+    others = qube.run(
+        "find", CONFIG, "(", "!", "-user", "root", "-o", "!", "-group", "root", "-o", "-perm", "-2000", ")"
+    )
     assert others.stdout == ""
     assert qube.run("stat", "-c", "%a", CONFIG, f"{CONFIG}/tables-a").stdout == "755\n755\n"
     assert direct.run(qube).changes == {}
