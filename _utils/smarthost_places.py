@@ -19,8 +19,12 @@ TOP_FILES = ("submit-policy", "master.cf", "main.cf")
 SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
 # What the boot script copies from the template (carry_over).
 CARRIED = ("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files.d", "sasl")
-# Directories of the queue that hold messages. In the last one are those that the boot script is bringing in.
-MESSAGES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved", "beneath")
+# Directories of the queue that hold messages: Postfix's, and those in which the boot script has what it brings in, and
+# what another qube has queued.
+MESSAGES = (
+    *("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved"),
+    *("beneath", "foreign/maildrop", "foreign/hold"),
+)
 # What is kept of a configuration made by hand.
 BY_HAND = ".by-hand"
 

@@ -2,6 +2,7 @@
 {%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
 {#- Not as a salt:// source: with a target on Python 3.13, Salt finds none (saltstack/salt#68421). -#}
 {%- import_text "postfix_smarthost/files/50-postfix-smarthost.rc" as script %}
+{%- import_text "postfix_smarthost/files/50-postfix-smarthost-mail.rc" as mail_script %}
 {%- import_text "postfix_smarthost/files/50-postfix-smarthost-uplink.rc" as uplink %}
 ---
 {%- if is_dom0 %}
@@ -15,7 +16,7 @@ include:
 postfix_smarthost-appvm-boot-script:
   file.managed:
     - name: {{ mail.script }}
-    - contents: {{ [script, uplink] | join("\n") | json }}
+    - contents: {{ [script, mail_script, uplink] | join("\n") | json }}
     - user: root
     - group: root
     - mode: "0755"

@@ -188,7 +188,9 @@ def test_what_the_states_are_told(compiled: Compile, os_family: str, ca_file: st
     # Jinja takes the last line break.
     assert configuration["submit_policy"] == (FORMULA / "files/submit-policy").read_text().rstrip("\n")
     script = by_id["postfix_smarthost-appvm-boot-script"]
-    parts = [(FORMULA / f"files/50-postfix-smarthost{part}.rc").read_text() for part in ("", "-uplink")]
+    parts = [
+        (FORMULA / f"files/50-postfix-smarthost{part}.rc").read_text() for part in ("", "-mail", "-uplink")
+    ]
     assert script["contents"] == "".join(parts).rstrip("\n")
     assert script["mode"] == "0755"
     # rc.local.d is run by name: its end, and that it is executable.

@@ -110,7 +110,9 @@ json.dump(said, sys.stdout)
 def boot_script() -> str:
     """Return the boot script as the state writes it, in one piece."""
     formula = _REPOSITORY / "postfix_smarthost/files"
-    return "".join((formula / f"50-postfix-smarthost{part}.rc").read_text() for part in ("", "-uplink"))
+    return "".join(
+        (formula / f"50-postfix-smarthost{part}.rc").read_text() for part in ("", "-mail", "-uplink")
+    )
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def test_clone_whose_first_boot_was_killed_holds_it_all_the_same(
     script.write_text(
         "#!/bin/bash\n"
         # The formula's own script, without what comes after its Postfix has started.
-        "sed '/^\tmaster_runs /s/^/kill -9 $$; /' /rw/config/rc.local.d/50-*.rc >/run/killed\n"
+        "sed '/^\t*master_runs \"\\$foreign\" /s/^/kill -9 $$; /' /rw/config/rc.local.d/50-*.rc >/run/killed\n"
         "bash /run/killed; exit 0\n"
     )
     script.chmod(0o755)
