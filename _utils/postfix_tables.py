@@ -15,7 +15,6 @@ Sources: postmap(1), postalias(1), postconf(1), and DATABASE_README in Postfix's
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -25,7 +24,12 @@ import tempfile
 from collections.abc import Iterator
 
 from postfix_programs import error, failed, run, sentence
+from smarthost_files import locked
+from smarthost_places import Places
 
+# Of all builds: a source that others may read, as /etc/aliases, others may lock. In seconds.
+LOCK = os.path.join(Places().state_dir, "tables.lock")
+LOCK_TIMEOUT = 60
 # What the type adds to the name of the source, from Postfix's src/util/dict_*.h.
 _SUFFIXES = {"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}
 _UNHANDLED = ("dbm", "sdbm")
@@ -93,34 +97,31 @@ def _duplicates(content: bytes, alias: bool) -> list[tuple[int, str]]:
 
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[int]:
-    """Yield a descriptor of the source, locked: builds of one table wait for each other."""
-    while True:
+    """Yield a descriptor of the source while no other build runs."""
+    with locked(LOCK, LOCK_TIMEOUT, f"{path} was not compiled: another table is being compiled."):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # A source that was renamed into place meanwhile is another file.
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                yield descriptor
-                return
+            yield descriptor
         finally:
             os.close(descriptor)
 
 
 def _sweep(directory: str, prefix: str) -> None:
-    """Remove what a build that was killed left behind; the source's lock is held, so nobody works there."""
+    """Remove what a build that was killed left behind; the lock is held, so nobody works there."""
     for entry in os.listdir(directory):
         if re.fullmatch(re.escape(prefix) + "[a-z0-9_]{8}", entry):
             shutil.rmtree(os.path.join(directory, entry), ignore_errors=True)
 
 
-def _publish(built: str, target: str, source: int, like: os.stat_result) -> None:
+def _publish(built: str, target: str, source: int, like: os.stat_result, alias: bool) -> None:
     """Give the compiled table owner, mode, SELinux label and time of its source, and rename it into place."""
     descriptor = os.open(built, os.O_RDWR | os.O_CLOEXEC)
     try:
         mine = os.fstat(descriptor)
         if (like.st_uid, like.st_gid) != (mine.st_uid, mine.st_gid):
             os.fchown(descriptor, like.st_uid, like.st_gid)
-        os.fchmod(descriptor, like.st_mode & 0o666)
+        # local(8) locks an alias table of the type hash to read it, and what others may read, they may lock.
+        os.fchmod(descriptor, like.st_mode & (0o600 if alias and built.endswith(".db") else 0o666))
         with contextlib.suppress(OSError):  # no SELinux here
             os.setxattr(descriptor, "security.selinux", os.getxattr(source, "security.selinux"))
         os.utime(descriptor, ns=(like.st_atime_ns, like.st_mtime_ns))
@@ -159,7 +160,7 @@ def _compile(
         if (0, "duplicate key") in problems and duplicates:
             problems = problems - {(0, "duplicate key")} | set(duplicates)
         if not problems:
-            _publish(copy + _SUFFIXES[kind], target, source, like)
+            _publish(copy + _SUFFIXES[kind], target, source, like, alias)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return problems

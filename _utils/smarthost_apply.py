@@ -109,7 +109,7 @@ def configure(
 def lock(places: Places) -> contextlib.AbstractContextManager[None]:
     """Keep a second apply out, and a boot script."""
     return locked(
-        os.path.dirname(places.config_dir),
+        places.lock,
         LOCK_TIMEOUT,
         "Another apply is changing the mail configuration of this qube: wait for it and apply again.",
     )
@@ -177,6 +177,7 @@ class _Change:
     def make(self) -> None:
         """Build the plan in a staging directory, check it there, and make it live."""
         os.makedirs(self._config_dir, exist_ok=True)
+        make_public(self._config_dir)
         remove(self._config_dir, STAGING)
         self._remove_sorting(SORTING[self._new])
         try:

@@ -38,6 +38,8 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
         others, paths, count = _left_to_remove(places)
         if not test:
             remove("/", *paths)
+            # The senders whose mail waits.
+            remove(places.state_dir, "pauses")
     notes = []
     if count:
         notes.append(

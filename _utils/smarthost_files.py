@@ -87,6 +87,8 @@ def write(path: str, text: str, mode: int) -> None:
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(text)
         file.flush()
+        # Below a directory that is set-gid, as /usr/local/etc of many a Debian, a file gets another group.
+        os.fchown(descriptor, os.geteuid(), os.getegid())
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
 
@@ -172,12 +174,12 @@ def is_same(path: str, other: str) -> bool:
 
 
 @contextlib.contextmanager
-def locked(directory: str, timeout: float, otherwise: str) -> Iterator[None]:
+def locked(path: str, timeout: float, otherwise: str) -> Iterator[None]:
     """
-    Keep others out; the lock is on a directory, so it leaves no file.
+    Keep others out, by a file that its owner alone can lock: flock(2) asks for no right to write.
 
-    directory : str
-        The directory, which is made if it is missing.
+    path : str
+        The file, which is made if it is missing, as is the directory that it is in.
     timeout : float
         How long to wait for another one, in seconds.
     otherwise : str
@@ -185,8 +187,8 @@ def locked(directory: str, timeout: float, otherwise: str) -> Iterator[None]:
 
     Raises CommandExecutionError then.
     """
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + timeout
         while not _lock(descriptor):

@@ -12,6 +12,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from smarthost_relays import without_zeros
+
 NAME = "manifest"
 
 
@@ -75,13 +77,15 @@ class Manifest(NamedTuple):
 
     def differences(self, old: Manifest | None) -> dict[str, list[str]]:
         """Name the senders that come, go, or whose account says something else than before."""
-        before = old.senders if old else {}
+        # One that another account at its relay comes before, or no more, is the same.
+        after, before = (
+            {sender: (without_zeros(how.way), how.account) for sender, how in senders.items()}
+            for senders in (self.senders, old.senders if old else {})
+        )
         return {
-            "added": sorted({*self.senders} - {*before}),
-            "removed": sorted({*before} - {*self.senders}),
-            "changed": sorted(
-                sender for sender, how in self.senders.items() if before.get(sender, how) != how
-            ),
+            "added": sorted({*after} - {*before}),
+            "removed": sorted({*before} - {*after}),
+            "changed": sorted(sender for sender, how in after.items() if before.get(sender, how) != how),
         }
 
     def switch(self, old: Manifest | None) -> Switch:
@@ -89,8 +93,8 @@ class Manifest(NamedTuple):
         Tell what the change from another configuration needs.
 
         Until a reload is through, a message already routed could meet the new password table: when a sender moves to
-        another relay, the old relay must not be offered the new password. Where nothing is known of the old
-        configuration, it is the same.
+        another relay, the old relay must not be offered the new password; and a next hop that is gone has no TLS policy
+        any more. Where nothing is known of the old configuration, it is the same.
         """
         if old is None or self.restart != old.restart:
             return Switch.RESTART

@@ -21,8 +21,12 @@ TOP_FILES = ("submit-policy", "submit-milter", "own-names", "master.cf", "main.c
 SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
 # What the boot script copies from the template (carry_over).
 CARRIED = ("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files.d", "sasl")
-# Directories of the queue that hold messages.
-MESSAGES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved")
+# Directories of the queue that hold messages: Postfix's, and those in which the boot script has what it brings in, and
+# what another qube has queued.
+MESSAGES = (
+    *("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "saved"),
+    *("beneath", "foreign/maildrop", "foreign/hold"),
+)
 # What is kept of a configuration made by hand.
 BY_HAND = ".by-hand"
 
@@ -95,6 +99,16 @@ class Places(NamedTuple):
         """Patterns of the SASL mechanism PLAIN."""
         directories = ("usr/lib/*/sasl2", "usr/lib64/sasl2", "usr/lib/sasl2")
         return tuple(self._at(f"{directory}/libplain.so*") for directory in directories)
+
+    @property
+    def state_dir(self) -> str:
+        """What the boot script keeps until the qube is shut down, for root alone."""
+        return self._at("run/postfix-smarthost")
+
+    @property
+    def lock(self) -> str:
+        """What an apply and the boot script lock while they change the configuration."""
+        return os.path.join(self.state_dir, "lock")
 
     @property
     def uplink_timer(self) -> str:

@@ -36,7 +36,6 @@ from smarthost_relays import (
     relay_parameters,
     routes,
     tls_policy,
-    without_zeros,
 )
 from smarthost_services import REPORTS, UNLISTED, master_cf
 from smarthost_sorting import DELIVER, mailbox_command, procmailrc
@@ -150,7 +149,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         tables=tuple(rows),
         relays=tuple(dict.fromkeys((account["relay"], account["port"]) for account in record["accounts"])),
         senders={
-            sender: Sender(without_zeros(rows["sender_relay"][sender]), account_digest)
+            sender: Sender(rows["sender_relay"][sender], account_digest)
             for account in record["accounts"]
             for account_digest in [digest(account)]
             for sender in account["senders"]
@@ -298,6 +297,9 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "queue_run_delay": "60s",
             "minimal_backoff_time": "60s",
             "maximal_backoff_time": "900s",
+            # Whatever answers in a captive portal may say nothing. The boot script asks again, soon.
+            "smtp_helo_timeout": "30s",
+            "smtp_starttls_timeout": "30s",
         },
     }
     own = {name for parameters in sections.values() for name in parameters}

@@ -26,6 +26,9 @@ _COOL_DOWN = 5
 def build(places: Places, staging: str, plan: Plan) -> None:
     """Write and compile a whole configuration directory that only root may look into, and what sorts mail beside it."""
     os.mkdir(staging, 0o700)
+    # The directory above may be set-gid, and this one so, too.
+    os.chown(staging, 0, 0)
+    os.chmod(staging, 0o700)
     # What belongs to the installed Postfix, such as the table types that it can load.
     for pattern in ("dynamicmaps.cf*", "postfix-files*"):
         for path in glob.glob(f"{places.running_config_dir}/{pattern}"):

@@ -11,6 +11,7 @@ import smarthost_service
 from smarthost_disk import manifest, tables_in_use
 from smarthost_files import count_files
 from smarthost_places import MESSAGES, Places
+from smarthost_relays import without_zeros
 
 
 def status(places: Places) -> dict[str, Any]:
@@ -48,7 +49,8 @@ def status(places: Places) -> dict[str, Any]:
         "active": is_active,
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
         "senders": {
-            sender: how.way.partition(":")[2] for sender, how in (known.senders if known else {}).items()
+            sender: without_zeros(how.way).partition(":")[2]
+            for sender, how in (known.senders if known else {}).items()
         },
         "queue": {name: count for name, count in counts.items() if count},
         "notes": notes,

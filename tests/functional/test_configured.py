@@ -32,7 +32,7 @@ import smarthost_pillar
 import smarthost_plan
 import smarthost_service
 import smarthost_settings
-from smarthost_places import TOP_FILES
+from smarthost_places import TOP_FILES, Places
 from tests.malformed import ALICE, BOB, MALFORMED
 from tests.records import CASES, FACTS, password, randoms, record
 
@@ -186,6 +186,9 @@ def qube(
             (empty / name).mkdir(parents=True)
         for path in Path("/etc/postfix").glob("dynamicmaps.cf*"):
             subprocess.run(["cp", "-a", path, empty / "etc/postfix"], check=True)
+        # It lasts until the qube is shut down, whatever becomes of an apply.
+        (empty / "run/postfix-smarthost").mkdir(parents=True, mode=0o700)
+        (empty / "run/postfix-smarthost/lock").touch(mode=0o600)
         os.chown(empty / "home/user", 12345, 54321)
         for name in ("ca-certificates.crt", "usr/lib/sasl2/libplain.so", "procmail"):
             (empty / name).touch(mode=0o755)
@@ -829,7 +832,7 @@ def test_a_user_that_there_is_not(qube: Qube, testmode: bool) -> None:
 def test_a_second_apply_waits_and_then_says_so(configured: Qube) -> None:
     change_password(configured)
     world = configured.world()
-    descriptor = os.open(configured.config_dir.parent, os.O_RDONLY)
+    descriptor = os.open(Places(str(configured.root)).lock, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         ret = configured.apply()

@@ -107,6 +107,14 @@ json.dump(said, sys.stdout)
 '''
 
 
+def boot_script() -> str:
+    """Return the boot script as the state writes it, in one piece."""
+    formula = _REPOSITORY / "postfix_smarthost/files"
+    return "".join(
+        (formula / f"50-postfix-smarthost{part}.rc").read_text() for part in ("", "-mail", "-uplink")
+    )
+
+
 @dataclass(frozen=True)
 class Said:
     """What came out of a run.
@@ -171,7 +179,7 @@ def run(
         "arguments": arguments,
         "kill_before": kill_before,
         "fail_at": fail_at,
-        "boot_script": (formula / "50-postfix-smarthost.rc").read_text(),
+        "boot_script": boot_script(),
         "boot_script_path": BOOT_SCRIPT,
         "submit_milter": (formula / "submit-milter").read_text(),
         "submit_policy": submit_policy or (formula / "submit-policy").read_text(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import direct
 from .accounts import ALICE, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
@@ -73,8 +74,33 @@ def test_debian_12_to_13_to_forky_and_back(
         qube.start()
         assert_all_is_well(qube, relay_a, mx, old)
         seen.append((version(qube), qube.run("postconf", "-h", "default_database_type").stdout.strip()))
+        if template is forky:
+            boot_with_hash(qube, relay_a, mx)
     assert [kind for _, kind in seen] == ["hash", "hash", "cdb", "hash"]
     assert len({number for number, _ in seen}) == 3
+
+
+def boot_with_hash(qube: Qube, relay: Relay, mx: MX) -> None:
+    """Let a Postfix of which each program warns of tables of the type hash start with these, good and stale ones."""
+    qube.pillar = pillar(ALICE, table_type="hash")
+    assert direct.run(qube).error is None
+    tables = "/usr/local/etc/postfix/tables-?"
+    assert (
+        "deprecated"
+        in qube.run("sh", "-c", f"postmap -q x hash:$(echo {tables}/saslpass) 2>&1", check=False).stdout
+    )
+    for stale in (
+        "",
+        f"rm {tables}/saslpass.db",
+        f"touch {tables}/*[a-z]; touch -d '1 hour ago' {tables}/*.db",
+    ):
+        qube.run("sh", "-c", stale)
+        old = queue_mail(qube)
+        qube.start()
+        assert "postfix-smarthost:" not in qube.journal("qubes-misc-post.service")
+        assert_all_is_well(qube, relay, mx, old)
+    qube.pillar = pillar(ALICE)
+    assert direct.run(qube).error is None
 
 
 # What an upgrade may do to a template: other users, another preferred type of table, other services.

@@ -68,7 +68,7 @@ def test_an_apply_waits_for_another(new_qube: Callable[..., Qube]) -> None:
         qube.run("touch", "/run/release")
 
     said = at_once(
-        lambda: qube.run("flock", "/usr/local/etc", "sh", "-c", hold, timeout=120),
+        lambda: qube.run("flock", "/run/postfix-smarthost/lock", "sh", "-c", hold, timeout=120),
         lambda: (
             qube.wait_for(
                 lambda: qube.run("test", "-e", "/run/held", check=False).returncode == 0, "the lock"

@@ -230,6 +230,8 @@ TUNED_BY_THE_PLAN = {
     "minimal_backoff_time",
     "queue_minfree",
     "queue_run_delay",
+    "smtp_helo_timeout",
+    "smtp_starttls_timeout",
     "smtp_tls_connection_reuse",
     "smtp_tls_loglevel",
     "smtp_tls_mandatory_protocols",

@@ -22,3 +22,7 @@ echo > /run/qubes-service-environment
 name=$(cat /run/lab/name)
 hostname "$name"
 sed -i "s/^\(127\.0\.1\.1[[:space:]]*\).*/\1$name/; s/^\(::1\([[:space:]].*\)*[[:space:]]\).*$/\1$name/" /etc/hosts
+
+# No name service until the uplink is there.
+rm -f /etc/resolv.conf
+: > /etc/resolv.conf
