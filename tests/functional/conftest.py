@@ -17,9 +17,8 @@ import salt.loader
 from salt.loader.lazy import LazyLoader
 from saltfactories.utils.functional import Loaders
 
+from tests.checkout import ROOT
 from tests.functional.tables import COMPILED, Table
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session", autouse=True)

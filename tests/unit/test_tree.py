@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT
+
 NOT_OURS = {".git", ".venv", ".cache", ".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
 # Whatever these write or print can end in dom0's log, which keeps printable ASCII only.
 APPLIED = ("_modules", "_states", "_utils", "pillar", "postfix_smarthost")
