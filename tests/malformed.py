@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Malformed pillars and the sentences that each of them has to bring, for the unit tests and for the lab.
 
-Each record is one that YAML can hold. All passwords are ``SECRET``, or begin with it: no output may hold it.
+Each record is one that YAML can hold. All passwords are samples.SECRET, or begin with it: no output may hold it.
 """
 
 import base64
 from typing import Any
 
-SECRET = "s3cr3t Of-Alice"
-ALICE = {"address": "alice@example.com", "relay": "mail.example.com", "password": SECRET}
-BOB = {"address": "bob@example.org", "relay": "smtp.example.org", "port": 465, "password": SECRET}
-FINGERPRINT = ":".join(["AB"] * 32)
-OTHER_FINGERPRINT = ":".join(["CD"] * 32)
+from tests.samples import ALICE, BOB, FINGERPRINT, OTHER_FINGERPRINT, SECRET
 
 _RECORD_KEYS = "accounts, discard_senders, disposables, lists, settings, table_type, user"
 _ACCOUNT_KEYS = "address, auth, default, password, password_base64, port, relay, senders, tls, username"

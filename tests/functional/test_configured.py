@@ -33,8 +33,9 @@ import smarthost_plan
 import smarthost_service
 import smarthost_settings
 from smarthost_places import TOP_FILES
-from tests.malformed import ALICE, BOB, MALFORMED
+from tests.malformed import MALFORMED
 from tests.records import CASES, FACTS, password, randoms, record
+from tests.samples import ALICE, BOB, FINGERPRINT
 
 SUFFIXES = {"hash": ".db", "lmdb": ".lmdb", "cdb": ".cdb", "texthash": ""}
 ALICES, BOBS = "alice-s3cret", "bob-s3cret"
@@ -386,7 +387,7 @@ def change_account(qube: Qube) -> dict[str, Any]:
 
 
 def change_fingerprint(qube: Qube) -> dict[str, Any]:
-    qube.record["accounts"][1]["tls"] = {"fingerprint": [":".join(["AB"] * 32)]}
+    qube.record["accounts"][1]["tls"] = {"fingerprint": [FINGERPRINT]}
     return {
         "accounts": {"changed": ["bob@example.org"]},
         "files": {"changed": ["tls_policy", "manifest"]},

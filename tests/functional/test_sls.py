@@ -15,7 +15,7 @@ from salt.utils.datastructures import HashableOrderedDict
 from saltfactories.utils.functional import Loaders
 
 from tests.checkout import ROOT
-from tests.malformed import ALICE, SECRET
+from tests.samples import ALICE, SECRET
 
 FORMULA = ROOT / "postfix_smarthost"
 RECORD = {"accounts": [ALICE]}

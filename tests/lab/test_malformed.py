@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.malformed import MALFORMED, SECRET
+from tests.malformed import MALFORMED
+from tests.samples import SECRET
 
 from . import direct
 from .accounts import ALICE, pillar

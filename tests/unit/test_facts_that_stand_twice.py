@@ -15,8 +15,8 @@ import smarthost_privacy
 import smarthost_schema
 from smarthost_places import Places
 from tests.checkout import ROOT
-from tests.malformed import ALICE
 from tests.records import FACTS
+from tests.samples import ALICE
 
 FORMULA = ROOT / "postfix_smarthost"
 SCRIPT = (FORMULA / "files/50-postfix-smarthost.rc").read_text(encoding="utf-8")

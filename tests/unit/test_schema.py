@@ -13,7 +13,8 @@ import yaml
 from smarthost_pillar import check, problems
 from smarthost_schema import ACCOUNT, LISTS, RECORD, TLS, json_schema, names, paths
 from tests.checkout import ROOT
-from tests.malformed import ALICE, MALFORMED
+from tests.malformed import MALFORMED
+from tests.samples import ALICE
 from tools import docs
 
 QUBES_YAML = ROOT / "pillar/postfix_smarthost/qubes.yaml.example"

@@ -14,9 +14,9 @@ import smarthost_places
 import smarthost_plan
 import smarthost_sorting
 from smarthost_pillar import normalise, problems
-from tests.malformed import ALICE, BOB, FINGERPRINT
 from tests.postfix_syntax import logical_lines, parameters, rows
 from tests.records import FACTS, fuzz, mutated, randoms, record, records
+from tests.samples import ALICE, BOB, FINGERPRINT, OTHER_FINGERPRINT
 
 LISTS = [
     {"list_id": "users.example.com", "folder": "list/users"},
@@ -242,12 +242,14 @@ def test_a_password_is_looked_up_by_sender_and_never_missing() -> None:
 
 
 def test_a_pinned_relay_is_known_by_its_fingerprints_only() -> None:
-    other = FINGERPRINT.replace("AB", "CD")
     record = {
-        "accounts": [ALICE | {"relay": "2001:db8::1", "tls": {"fingerprint": [FINGERPRINT, other]}}, BOB]
+        "accounts": [
+            ALICE | {"relay": "2001:db8::1", "tls": {"fingerprint": [FINGERPRINT, OTHER_FINGERPRINT]}},
+            BOB,
+        ]
     }
     assert table("tls_policy", record) == {
-        "[2001:db8::1]:587": f"fingerprint match={FINGERPRINT}|{other}",
+        "[2001:db8::1]:587": f"fingerprint match={FINGERPRINT}|{OTHER_FINGERPRINT}",
         "[smtp.example.org]:465": "secure servername=smtp.example.org",
     }
     assert main_cf(record)["smtp_tls_fingerprint_digest"] == "sha256"
