@@ -20,7 +20,7 @@ PROTECTIONS = (
     protect(
         # In the lab the fixture, which waits for each port, ends in an error without it, and that is no failure.
         "level secure: TLS has to be offered",
-        "tests/unit/test_smarthost_plan.py::test_a_password_is_sent_only_over_verified_tls",
+        "tests/unit/test_plan_passwords.py::test_a_password_is_sent_only_over_verified_tls",
         (_LEVEL, '"smtp_tls_security_level": "may"'),
     ),
     protect(
