@@ -73,10 +73,10 @@ bench: apt-lab $(VENV)/installed ## measure applies and boots; the machine shoul
 
 fuzz: apt-functional $(VENV)/installed ## 100,000 hostile cases for each test that tries some
 	@FUZZ_CASES=100000 $(PYTEST) \
-		tests/functional/test_configured.py::test_any_good_pillar_is_applied \
-		tests/functional/test_configured.py::test_postfix_reads_the_tables_as_they_were_meant \
+		tests/functional/test_what_postfix_reads.py::test_any_good_pillar_is_applied \
+		tests/functional/test_what_postfix_reads.py::test_postfix_reads_the_tables_as_they_were_meant \
 		tests/functional/test_pillar.py::test_any_text_arrives_as_it_was_written \
-		tests/unit/test_smarthost_plan.py tests/unit/test_smarthost_pillar.py
+		tests/unit/test_plan_injection.py tests/unit/test_smarthost_pillar.py
 
 # The lab's root filesystems stay: they are in ~/.cache/postfix_smarthost, for every checkout.
 clean: ## remove the virtual environment and the caches of this checkout

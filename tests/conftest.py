@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of the tests: the files that take longest begin, so that none is left to run alone at the end."""
+"""The order of the tests: the files that take longest begin, so that none is left to run alone at the end.
+
+And that the asserts of what tests share tell as much as their own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+pytest.register_assert_rewrite("tests.functional.qube")
 
 LONGEST = (
     "lab/test_core.py",

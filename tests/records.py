@@ -21,6 +21,7 @@ import smarthost_schema
 import smarthost_settings
 from smarthost_text import in_typographic_quotes, odd_characters
 from tests.lab.certificates import Authority
+from tests.samples import FINGERPRINT, OTHER_FINGERPRINT
 
 FACTS = {
     "hostname": "my-Mail",
@@ -65,7 +66,7 @@ HOSTS = (
     "a" * 63 + ".example",
 )
 IPS = ("192.0.2.1", "2001:DB8::1", "::ffff:192.0.2.1")
-FINGERPRINTS = (":".join(["AB"] * 32), ":".join(["cd"] * 32), ":".join(f"{n:02x}" for n in range(32)))
+FINGERPRINTS = (FINGERPRINT, OTHER_FINGERPRINT.lower(), ":".join(f"{n:02x}" for n in range(32)))
 CA = Authority().certificate
 LIST_IDS = (
     "users.example.com",

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Salt's loader over the modules and states of this repository, and a configuration directory for Postfix.
+"""Salt's loader over the modules and states of this repository, directories for Postfix, and a qube to configure.
 
 Nothing of the machine's own Salt or Postfix configuration is used.
 """
 
 import os
+import pwd
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import salt._logging
@@ -17,9 +21,10 @@ import salt.loader
 from salt.loader.lazy import LazyLoader
 from saltfactories.utils.functional import Loaders
 
+import smarthost_apply
+from tests.checkout import ROOT
+from tests.functional.qube import ALICES, BOBS, LOCK_TIMEOUT, Qube, copy_tree
 from tests.functional.tables import COMPILED, Table
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -132,3 +137,73 @@ def make_table(loaders: object, tmp_path: Path, config_dir: Path) -> Callable[[s
 def table(request: pytest.FixtureRequest, make_table: Callable) -> Table:
     """A table of each type that is compiled."""
     return make_table(request.param)
+
+
+@pytest.fixture(scope="session")
+def _places() -> Iterator[Path]:
+    """Where the tests work, always in one place below it, and keep what they start from.
+
+    In memory: each apply waits for the disk some forty times.
+    """
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def qube(
+    request: pytest.FixtureRequest,
+    loaders: object,
+    run_state: Callable,
+    _places: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Qube]:
+    """A qube without a configuration."""
+    modules = loaders.modules
+    pillar: dict[str, Any] = {}
+    monkeypatch.setitem(modules.pack, "__pillar__", pillar)
+    qube = Qube(run_state, modules, _places / "place", pillar)
+    empty = _places / "empty"
+    if not empty.exists():
+        (empty / "home/user").mkdir(parents=True)
+        for name in ("etc/postfix", "usr/lib/sasl2", "usr/local/etc"):
+            (empty / name).mkdir(parents=True)
+        for path in Path("/etc/postfix").glob("dynamicmaps.cf*"):
+            subprocess.run(["cp", "-a", path, empty / "etc/postfix"], check=True)
+        # It lasts until the qube is shut down, whatever becomes of an apply.
+        (empty / "run/postfix-smarthost").mkdir(parents=True, mode=0o700)
+        (empty / "run/postfix-smarthost/lock").touch(mode=0o600)
+        os.chown(empty / "home/user", 12345, 54321)
+        for name in ("ca-certificates.crt", "usr/lib/sasl2/libplain.so", "procmail"):
+            (empty / name).touch(mode=0o755)
+        (empty / "etc/aliases").write_text("root: user\n")
+        modules.postmap.build(f"auto:{empty}/etc/aliases", alias=True)
+        # `postfix check` takes longer than all the rest of an apply: see really_checked.
+        Qube(run_state, modules, empty, pillar).program("postfix", "exit 0")
+    if "configured" not in request.fixturenames or not (_places / "configured").exists():
+        copy_tree(empty, qube.root)
+    user = pwd.struct_passwd(("user", "x", 12345, 54321, "", str(qube.home), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwnam", {"user": user}.__getitem__)
+    monkeypatch.setattr(smarthost_apply, "LOCK_TIMEOUT", LOCK_TIMEOUT)
+    monkeypatch.setenv("PATH", f"{qube.bin}:{os.environ['PATH']}")
+    yield qube
+    for secret in (ALICES, BOBS):
+        assert not [name for name in qube.holding(secret) if "saslpass" not in name and "bin/" not in name]
+
+
+@pytest.fixture
+def configured(qube: Qube, _places: Path) -> Qube:
+    """A qube with the configuration that RECORD asks for."""
+    kept = _places / "configured"
+    if kept.exists():
+        copy_tree(kept, qube.root)
+    else:
+        qube.applied()
+        copy_tree(qube.root, kept)
+    return qube
+
+
+@pytest.fixture
+def really_checked(qube: Qube) -> Qube:
+    """A qube without a configuration, and with all of Postfix's programs."""
+    (qube.bin / "postfix").unlink()
+    return qube

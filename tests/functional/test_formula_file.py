@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT
+
 FORMULA = yaml.safe_load((ROOT / "FORMULA").read_text())
 CACHES = shutil.ignore_patterns("__pycache__", ".*")
 # What the formula is in a file root, without what only develops it.

@@ -18,9 +18,9 @@ import salt.pillar
 import yaml
 from hypothesis import given, settings
 
+from tests.checkout import ROOT
 from tests.records import CASES, hostile, randoms
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRET = "y0urP4ssw0rd"
 
 

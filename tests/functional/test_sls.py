@@ -4,7 +4,6 @@
 import copy
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ import salt.template
 from salt.utils.datastructures import HashableOrderedDict
 from saltfactories.utils.functional import Loaders
 
-from tests.malformed import ALICE, SECRET
+from tests.checkout import ROOT
+from tests.samples import ALICE, SECRET
 
-ROOT = Path(__file__).resolve().parents[2]
 FORMULA = ROOT / "postfix_smarthost"
 RECORD = {"accounts": [ALICE]}
 ALL = sorted(

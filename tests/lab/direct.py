@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.checkout import ROOT
 
 from .container import LabError
 
 if TYPE_CHECKING:
     from .qube import Qube
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _PLACE = "/run/lab-direct"
 BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
 
@@ -109,7 +109,7 @@ json.dump(said, sys.stdout)
 
 def boot_script() -> str:
     """Return the boot script as the state writes it, in one piece."""
-    formula = _REPOSITORY / "postfix_smarthost/files"
+    formula = ROOT / "postfix_smarthost/files"
     return "".join(
         (formula / f"50-postfix-smarthost{part}.rc").read_text() for part in ("", "-mail", "-uplink")
     )
@@ -166,13 +166,13 @@ def run(
     """
     if qube.run("test", "-e", f"{_PLACE}/driver.py", check=False).returncode:
         for kind in ("modules", "utils"):
-            for path in (_REPOSITORY / f"_{kind}").glob("*.py"):
+            for path in (ROOT / f"_{kind}").glob("*.py"):
                 if path.stem != "mta":  # It needs what else Salt has.
                     qube.write(f"{_PLACE}/{kind}/{path.name}", path.read_text())
         qube.write(f"{_PLACE}/driver.py", _DRIVER)
     mine = qube.pillar if pillar is None else pillar
     assert not isinstance(mine, str)
-    formula = _REPOSITORY / "postfix_smarthost/files"
+    formula = ROOT / "postfix_smarthost/files"
     job = {
         "function": function,
         "pillar": {**mine, "qubes": qube.qubes_pillar()},

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.checkout import ROOT
+
 from .applied import Applied
 from .errors import LabError
 from .processes import call
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from .lab import Lab
     from .qube import Machine
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _FORMULA = "formulas/base/postfix_smarthost-formula"
 
 # qubes-mgmt-salt, etc/salt/minion.d/f_defaults.conf, as far as it bears on what is rendered.
@@ -114,7 +115,7 @@ class Qubesctl:
         (self.dom0 / "etc/minion").write_text(yaml.safe_dump(config))
         self.install_formula()
 
-    def install_formula(self, repository: Path = _REPOSITORY) -> None:
+    def install_formula(self, repository: Path = ROOT) -> None:
         """Copy the formula to where dom0 has it, and enable its top files.
 
         Args:

@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
+
+from tests.checkout import ROOT
 
 from .accounts import ALICE, ANN, BOB
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_demonstration_shows_which_account_logged_in_where() -> None:

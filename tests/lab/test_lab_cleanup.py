@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import ROOT
+
 from .container import wait_for
 
 _CHILD = """\
@@ -60,7 +62,7 @@ def _left_behind(place: Path, cgroup: Path) -> list[str]:
 def test_nothing_is_left_behind(then: str, number: int, status: int) -> None:
     links = subprocess.run(["ip", "link"], capture_output=True, text=True, check=True).stdout
     namespaces = set(Path("/run/netns").glob("*")) if Path("/run/netns").exists() else set()
-    program = _CHILD.format(repository=str(Path(__file__).parents[2]), then=then)
+    program = _CHILD.format(repository=str(ROOT), then=then)
     child = subprocess.Popen(
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,

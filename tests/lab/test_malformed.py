@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Malformed pillars change nothing: the sentences come, the tree stays, and the old configuration goes on sending.
 
-All of tests/malformed.py runs in the unit tests; here is each third record, and some by the whole way that a user's
+All of tests/malformed runs in the unit tests; here is each third record, and some by the whole way that a user's
 takes.
 """
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.malformed import MALFORMED, SECRET
+from tests.malformed import MALFORMED
+from tests.samples import SECRET
 
 from . import direct
 from .accounts import ALICE, pillar

@@ -8,10 +8,11 @@ another name (TLS_README of Postfix, tls_server_sni_maps).
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.checkout import ROOT
 
 from . import direct
 from .accounts import RECIPIENT, pillar, unique
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .qube import Qube, Template
     from .relay import Relay
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = ROOT / "README.md"
 USER = "sue@sni.test"
 # What it shows by name; by none of them, a self-signed one.
 NAMES = {

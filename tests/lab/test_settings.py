@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from smarthost_settings import TUNABLE
-from tests.malformed import SECRET
+from tests.samples import SECRET
 
 from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique

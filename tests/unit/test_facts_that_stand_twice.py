@@ -5,7 +5,6 @@ One that is changed in one place only would leave the boot without a table, or `
 """
 
 import re
-from pathlib import Path
 
 from jinja2 import Environment
 
@@ -15,10 +14,11 @@ import smarthost_plan
 import smarthost_privacy
 import smarthost_schema
 from smarthost_places import Places
-from tests.malformed import ALICE
+from tests.checkout import ROOT
 from tests.records import FACTS
+from tests.samples import ALICE
 
-FORMULA = Path(__file__).resolve().parents[2] / "postfix_smarthost"
+FORMULA = ROOT / "postfix_smarthost"
 SCRIPT = "".join(
     (FORMULA / f"files/50-postfix-smarthost{part}.rc").read_text(encoding="utf-8")
     for part in ("", "-mail", "-uplink")

@@ -11,8 +11,8 @@ from hypothesis import given
 
 from smarthost_pillar import normalise, problems
 from smarthost_text import odd_characters
-from tests.malformed import ALICE, FINGERPRINT, SECRET
 from tests.records import fuzz, randoms, record, texts_within
+from tests.samples import ALICE, FINGERPRINT, SECRET
 
 ACCOUNT = "Account 1 (alice@example.com)"
 UNSEEN = " holds U+200B (ZERO WIDTH SPACE) as character {}, which cannot be seen or told apart: type it anew"

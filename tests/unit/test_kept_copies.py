@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT
+
 # Looks at the copies before each thing that Python tells of, such as the opening of a file.
 WATCHED = """
 import glob, json, os, sys, types

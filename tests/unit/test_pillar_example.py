@@ -15,9 +15,9 @@ import yaml
 import smarthost_pillar
 import smarthost_plan
 import smarthost_schema
+from tests.checkout import ROOT
 from tests.records import FACTS
 
-ROOT = Path(__file__).resolve().parents[2]
 KNOWN = {path for path, _ in smarthost_schema.paths()}
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
 import postfix_programs
+import postfix_table_files
 import postfix_tables
 
 SECRET = "s3cr3t-Passw0rd"
@@ -146,7 +147,7 @@ def test_unreadable_lines(lines: list[bytes]) -> None:
 @pytest.mark.parametrize("kind", ["hash", "btree", "lmdb", "cdb"])
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_no_table(kind: str, data: bytes) -> None:
-    assert postfix_tables._has_rows(kind, data) is None
+    assert postfix_table_files.has_rows(kind, data) is None
 
 
 @pytest.mark.parametrize("table", ["", "hash", "hash:", ":/etc/postfix/t", "hash:/t\0", "/etc/postfix/t"])

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from tests.protections import PROTECTIONS, ROOT, Protection, places
+from tests.checkout import ROOT
+from tests.protections import PROTECTIONS
+from tests.protections.protection import Protection, places
 
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=[protection.what for protection in PROTECTIONS])

@@ -7,7 +7,7 @@ import pytest
 
 import smarthost_providers
 from smarthost_pillar import check, problems
-from tests.malformed import FINGERPRINT, SECRET
+from tests.samples import FINGERPRINT, SECRET
 
 
 def account(address: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401

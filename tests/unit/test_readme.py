@@ -5,7 +5,8 @@ import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TROUBLESHOOTING = README.partition("## Troubleshooting\n")[2].partition("\n## ")[0]
 # What Postfix says.

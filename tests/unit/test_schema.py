@@ -12,10 +12,11 @@ import yaml
 
 from smarthost_pillar import check, problems
 from smarthost_schema import ACCOUNT, LISTS, RECORD, TLS, json_schema, names, paths
-from tests.malformed import ALICE, MALFORMED
+from tests.checkout import ROOT
+from tests.malformed import MALFORMED
+from tests.samples import ALICE
 from tools import docs
 
-ROOT = Path(__file__).resolve().parents[2]
 QUBES_YAML = ROOT / "pillar/postfix_smarthost/qubes.yaml.example"
 # Enough of JSON Schema for what the schema says; test_no_other_keyword_is_used looks at that.
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}

@@ -5,7 +5,8 @@ import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT
+
 TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from smarthost_pillar import problems
 from smarthost_settings import TUNABLE, Setting
-from tests.malformed import ALICE
+from tests.samples import ALICE
 
 RANGES = {name: setting for name, setting in TUNABLE.items() if setting.kind != "choice"}
 

@@ -9,8 +9,8 @@ from hypothesis import given
 import smarthost_plan
 from smarthost_manifest import Manifest, Switch, parse
 from smarthost_pillar import normalise
-from tests.malformed import ALICE, BOB, FINGERPRINT
 from tests.records import FACTS, fuzz, records
+from tests.samples import ALICE, BOB, FINGERPRINT
 
 
 def manifest(*accounts: dict[str, Any], **more: Any) -> Manifest:  # noqa: ANN401

@@ -14,8 +14,9 @@ import smarthost_schema
 from smarthost_pillar import normalise, problems
 from smarthost_schema import ACCOUNT, RECORD, names
 from smarthost_settings import refused
-from tests.malformed import ALICE, BOB, FINGERPRINT, MALFORMED, SECRET
+from tests.malformed import MALFORMED
 from tests.records import FACTS, anything, fuzz, hostile, password, randoms, record, records, username
+from tests.samples import ALICE, BOB, FINGERPRINT, OTHER_FINGERPRINT, SECRET
 
 
 @pytest.mark.parametrize(
@@ -122,11 +123,10 @@ def test_a_relay_that_is_wrong_in_two_accounts_is_told_twice_and_no_more() -> No
 
 
 def test_the_order_of_fingerprints_is_no_other_policy() -> None:
-    other = FINGERPRINT.replace("AB", "CD")
     record = {
         "accounts": [
-            ALICE | {"tls": {"fingerprint": [FINGERPRINT, other]}},
-            ALICE | {"address": "al@example.com", "tls": {"fingerprint": [other, FINGERPRINT]}},
+            ALICE | {"tls": {"fingerprint": [FINGERPRINT, OTHER_FINGERPRINT]}},
+            ALICE | {"address": "al@example.com", "tls": {"fingerprint": [OTHER_FINGERPRINT, FINGERPRINT]}},
         ]
     }
     assert problems(record) == []

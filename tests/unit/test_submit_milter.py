@@ -17,9 +17,10 @@ from hypothesis import given
 import smarthost_privacy
 import smarthost_services
 from smarthost_places import TOP_FILES, Places
+from tests.checkout import ROOT
 from tests.records import PIECES, fuzz, randoms
 
-FILE = Path(__file__).resolve().parents[2] / "postfix_smarthost/files/submit-milter"
+FILE = ROOT / "postfix_smarthost/files/submit-milter"
 
 
 def loaded() -> ModuleType:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.checkout import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 _MPTCP = getattr(socket, "IPPROTO_MPTCP", 262)
 # Family and protocol of the client, what it connects to, what the server listens on.
 KINDS = {

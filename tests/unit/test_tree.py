@@ -5,10 +5,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT
+
 NOT_OURS = {".git", ".venv", ".cache", ".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
 # Whatever these write or print can end in dom0's log, which keeps printable ASCII only.
 APPLIED = ("_modules", "_states", "_utils", "pillar", "postfix_smarthost")
+CODE = {".py", ".sls", ".rc", ".sh", ".jinja"}
+MOST_LINES = 400
 
 
 def tree() -> Iterator[Path]:
@@ -43,3 +46,15 @@ def test_what_is_applied_is_ascii() -> None:
 def test_no_file_names_this_checkout() -> None:
     place = str(ROOT).encode()
     assert [str(file) for file in tree() if place in (ROOT / file).read_bytes()] == []
+
+
+def is_code(file: Path) -> bool:
+    """Tell whether a file is code, by its name or by the interpreter that it names."""
+    return file.suffix in CODE or file.name == "Makefile" or (ROOT / file).read_bytes().startswith(b"#!")
+
+
+def test_no_file_of_code_is_long() -> None:
+    """What is about one subject fits; what does not fit is split by subject."""
+    lines = {str(file): (ROOT / file).read_bytes().count(b"\n") for file in tree() if is_code(file)}
+    assert len(lines) > 150
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}

@@ -16,7 +16,7 @@ import smarthost_requirements
 from smarthost_pillar import normalise, problems
 from smarthost_places import Places
 from tests.lab.certificates import Authority
-from tests.malformed import ALICE, BOB, FINGERPRINT, SECRET
+from tests.samples import ALICE, BOB, FINGERPRINT, SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the pillar holds is no record at all, or has no accounts."""
+
+from tests.malformed.shared import Case, record
+from tests.samples import ALICE, SECRET
+
+_RECORD_KEYS = "accounts, discard_senders, disposables, lists, settings, table_type, user"
+_NO_ACCOUNTS = "accounts must be a list with at least one account (each item begins with a dash)."
+
+RECORD: list[Case] = [
+    (
+        "nothing",
+        None,
+        (
+            "There is no mail account for this qube: give it one under postfix_smarthost:accounts in its pillar (in"
+            " dom0: an entry with the name of the qube in qubes.yaml).",
+        ),
+    ),
+    ("a text", SECRET, ("postfix_smarthost must be a mapping with the key accounts.",)),
+    ("a list", [ALICE], ("postfix_smarthost must be a mapping with the key accounts.",)),
+    ("an empty record", {}, (_NO_ACCOUNTS,)),
+    ("accounts empty", {"accounts": []}, (_NO_ACCOUNTS,)),
+    ("accounts a mapping", {"accounts": {"alice": ALICE}}, (_NO_ACCOUNTS,)),
+    (
+        "misspelt key of the record",
+        record(acounts=[]),
+        ("postfix_smarthost has an unknown key: did you mean accounts.",),
+    ),
+    (
+        "a key that is no text",
+        record(**{}) | {1: 2},
+        (f"postfix_smarthost has an unknown key: use {_RECORD_KEYS}.",),
+    ),
+    (
+        "errors of dom0's pillar",
+        {"errors": ["qubes.yaml: line 3 is not UTF-8 text."]},
+        ("qubes.yaml: line 3 is not UTF-8 text.",),
+    ),
+    (
+        "errors that say nothing",
+        {"errors": None, "accounts": [ALICE]},
+        ("The pillar of this qube could not be read: look at qubes.yaml in dom0.",),
+    ),
+]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SECURITY.md and docs/reliability.md: the queue, its copies and locks, and the watch for the uplink."""
+
+from tests.protections.protection import protect
+
+PROTECTIONS = (
+    protect(
+        "a lock that root alone can take",
+        "tests/lab/test_locks.py::test_an_apply_and_a_cleaning_wait_for_nobody",
+        ('return os.path.join(self.state_dir, "lock")', 'return self._at("usr/local/etc/lock")'),
+        ("os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600", "os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644"),
+    ),
+    protect(
+        "a table of aliases that root alone can lock",
+        "tests/lab/test_locks.py::test_local_mail_waits_for_nobody",
+        ("\tguard_aliases\n\tcompile_tables\n", "\tcompile_tables\n"),
+    ),
+    protect(
+        "mail that is brought in is private",
+        "tests/lab/test_held_mail.py::test_what_is_brought_in_is_private",
+        ('mkdir -m 0700 "$queue/beneath"', 'mkdir -m 0755 "$queue/beneath"'),
+    ),
+    protect(
+        "a clone takes into hold what nothing has looked at",
+        "tests/lab/test_held_mail.py::test_held_mail_is_sent_whichever_way_it_is_released[-H ALL]",
+        ('if [ "$(in_maildrop -print -quit)" ]; then', "if false; then"),
+        ('-exec mv -t "$queue/corrupt" {} +', '-exec mv -t "$queue/hold" {} +'),
+    ),
+    protect(
+        "only Postfix's own words count",
+        "tests/functional/test_uplink_reasons.py::test_what_waits_for_something_else_is_left_alone",
+        (
+            r'reason="\"delay_reason\": \"(delivery temporarily suspended: )?($unreached)"',
+            'reason="($unreached)"',
+        ),
+    ),
+    protect(
+        "a relay that answers is asked for by its own messages only",
+        "tests/lab/test_uplink_watch.py::test_port_that_is_closed_makes_no_login_of_another_account",
+        ("\tpostkick public qmgr FD", "\tpostqueue -f"),
+        ('\t[ -z "${ids[*]}" ] || retry', "\tretry"),
+    ),
+    protect(
+        "tries that bring nothing come later and later",
+        "tests/lab/test_uplink_watch.py::test_tries_that_bring_nothing_come_later_and_later",
+        ("due[$sender]=$((now + last[$sender]))", "due[$sender]=0"),
+    ),
+    protect(
+        "a relay has to answer as itself",
+        "tests/lab/test_networks.py::test_what_waits_leaves_when_the_network_is_right[captive portal with TLS]",
+        ("*) [[ $word = *'Verified TLS connection established to '* ]] ;;", "*) true ;;"),
+    ),
+    protect(
+        "smtp(8) follows the resolver's configuration",
+        "tests/lab/test_networks.py::test_what_waits_leaves_when_the_network_is_right[no name servers yet]",
+        ("\t\tfollow_resolver\n\t\ttry_again\n", "try_again"),
+    ),
+)
