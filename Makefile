@@ -22,8 +22,6 @@ APT_LAB := ca-certificates dbus iproute2 mmdebstrap openssl strace systemd-conta
 # Neither caches nor what is built is linted.
 FILES := $(shell find . \( -name .git -o -name $(VENV) -o -name .cache -o -name '.*_cache' -o -name .hypothesis \
 	-o -name __pycache__ \) -prune -o -type f -print)
-# In the order in which the state joins them.
-BOOT_SCRIPT := $(addprefix postfix_smarthost/files/50-postfix-smarthost,.rc -mail.rc -uplink.rc)
 SHELL_FILES := $(shell awk 'FNR == 1 && /^\#!.*[\/ ](ba|da)?sh( |$$)/ { print FILENAME } FNR > 1 { nextfile }' $(FILES))
 # salt-lint reads Jinja; a #!py SLS is Python, for ruff. Rule 205 would have every file end in .sls.
 SLS_FILES := $(shell grep -L '^\#!py' $(filter %.sls %.jinja %.top,$(FILES)) /dev/null | grep -v '^/dev/null')
@@ -50,8 +48,8 @@ lint: apt-lint $(VENV)/installed ## ruff, salt-lint, yamllint, shellcheck
 	@$(BIN)/ruff format --check .
 	@if [ -n "$(SLS_FILES)" ]; then $(BIN)/salt-lint -x 205 $(SLS_FILES); fi
 	@$(BIN)/yamllint --strict $(YAML_FILES)
-	@shellcheck $(filter-out $(BOOT_SCRIPT),$(SHELL_FILES))
-	@cat $(BOOT_SCRIPT) | shellcheck -
+	@shellcheck $(SHELL_FILES)
+	@PYTHONPATH=_utils $(BIN)/python -c 'import smarthost_programs; print(smarthost_programs.boot_script(), end="")' | shellcheck -
 
 unit: apt-lint $(VENV)/installed ## the pure parts: planner, parsers, validation
 	@$(PYTEST) tests/unit

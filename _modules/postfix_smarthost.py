@@ -11,6 +11,7 @@ from typing import Any
 
 import smarthost_apply
 import smarthost_clean
+import smarthost_programs
 import smarthost_service
 import smarthost_settings
 import smarthost_status
@@ -27,8 +28,6 @@ def _pillar(key: str) -> Any:  # noqa: ANN401 - a pillar may hold anything
 def configure(
     ca_file: str,
     procmail: str,
-    submit_policy: str,
-    submit_milter: str,
     prepares: bool = False,
     root: str = "/",
     test: bool = False,
@@ -48,10 +47,6 @@ def configure(
         The system's file of CA certificates, an absolute path.
     procmail : str
         The path of procmail(1), needed only when the pillar has ``lists``.
-    submit_policy : str
-        The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
-    submit_milter : str
-        The text of the milter that says by which account a message leaves, ``files/submit-milter``.
     prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test``, what the template side
         would bring may then still be missing.
@@ -70,23 +65,40 @@ def configure(
 
     .. code-block:: bash
 
-        salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt \
-            /usr/bin/procmail "$(cat /etc/postfix/submit-policy)" "$(cat /etc/postfix/submit-milter)" test=True
+        salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt /usr/bin/procmail test=True
     """
     qubes = _pillar("qubes")
     return smarthost_apply.configure(
         _pillar("postfix_smarthost"),
-        {
-            "ca_file": ca_file,
-            "procmail": procmail,
-            "submit_policy": submit_policy,
-            "submit_milter": submit_milter,
-        },
+        {"ca_file": ca_file, "procmail": procmail},
         Places(root),
         template=to_ascii(str(qubes.get("template") or "")) if isinstance(qubes, dict) else "",
         prepares=prepares,
         test=test,
     )
+
+
+def put_boot_script(root: str = "/", test: bool = False) -> dict[str, str]:
+    """
+    Make sure that the script is in place that starts Postfix at boot.
+
+    root : str
+        The directory of the root file system.
+    test : bool
+        Only tell what would change.
+
+    Returns what changed, by its path: ``added`` or ``changed``; empty when nothing did.
+
+    Raises CommandExecutionError when it cannot be written.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.put_boot_script test=True
+    """
+    with smarthost_apply.told_in_a_sentence("activated"):
+        return smarthost_programs.put_boot_script(Places(root), test)
 
 
 def take_over_rc_local(root: str = "/", test: bool = False) -> dict[str, Any]:

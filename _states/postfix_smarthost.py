@@ -16,8 +16,6 @@ def configured(
     name: str,
     ca_file: str,
     procmail: str,
-    submit_policy: str,
-    submit_milter: str,
     prepares: bool = False,
     root: str = "/",
 ) -> dict[str, Any]:
@@ -30,10 +28,6 @@ def configured(
         The system's file of CA certificates, an absolute path.
     procmail : str
         The path of procmail(1).
-    submit_policy : str
-        The text of the policy service that says who may hand mail in over SMTP, ``files/submit-policy``.
-    submit_milter : str
-        The text of the milter that says by which account a message leaves, ``files/submit-milter``.
     prepares : bool
         Whether this machine is its own template, as a standalone qube is: with ``test=True``, what the template
         side would bring may then still be missing.
@@ -53,16 +47,12 @@ def configured(
             - name: /usr/local/etc/postfix
             - ca_file: /etc/ssl/certs/ca-certificates.crt
             - procmail: /usr/bin/procmail
-            - submit_policy: {{ submit_policy | json }}
-            - submit_milter: {{ submit_milter | json }}
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
         done = __salt__["postfix_smarthost.configure"](
             ca_file=ca_file,
             procmail=procmail,
-            submit_policy=submit_policy,
-            submit_milter=submit_milter,
             prepares=prepares,
             root=root,
             test=__opts__["test"],
@@ -86,6 +76,33 @@ def _told(ret: dict[str, Any], done: dict[str, Any], unchanged: str, changed: st
         comment = changed.format("was")
     ret["comment"] = "\n".join([comment, *done["notes"]])
     return ret
+
+
+def boot_script(name: str, root: str = "/") -> dict[str, Any]:
+    """
+    Make sure that the script is in place that starts Postfix at boot.
+
+    name : str
+        Its path, which is always ``/rw/config/rc.local.d/50-postfix-smarthost.rc``.
+    root : str
+        The directory of the root file system.
+
+    Fails when it cannot be written. With ``test=True`` nothing is written.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-boot-script:
+          postfix_smarthost.boot_script:
+            - name: /rw/config/rc.local.d/50-postfix-smarthost.rc
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
+    try:
+        changes = __salt__["postfix_smarthost.put_boot_script"](root=root, test=__opts__["test"])
+    except CommandExecutionError as problem:
+        ret.update(result=False, comment=str(problem))
+        return ret
+    done = {"changes": changes, "notes": []}
+    return _told(ret, done, "The boot script is in place.", "The boot script {} written.")
 
 
 def sole_start(name: str, root: str = "/") -> dict[str, Any]:

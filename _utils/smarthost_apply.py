@@ -25,6 +25,7 @@ from salt.exceptions import CommandExecutionError
 import smarthost_disk
 import smarthost_pillar
 import smarthost_plan
+import smarthost_programs
 import smarthost_providers
 import smarthost_requirements
 import smarthost_service
@@ -54,7 +55,7 @@ def configure(
     pillar : Any
         The value of the pillar key ``postfix_smarthost``.
     facts : dict
-        ``ca_file``, ``procmail``, ``submit_policy`` and ``submit_milter`` of ``smarthost_plan.Facts``.
+        ``ca_file`` and ``procmail`` of ``smarthost_plan.Facts``.
     places : Places
         The paths of the system.
     template : str
@@ -81,6 +82,8 @@ def configure(
         "home": user.pw_dir,
         "ipv6": smarthost_requirements.has_ipv6(places),
         "names": tuple(read_if_there(os.path.join(places.config_dir, "own-names")).split()),
+        "submit_policy": smarthost_programs.submit_policy(),
+        "submit_milter": smarthost_programs.submit_milter(),
         **facts,
     }
     maildirs = smarthost_sorting.maildirs(record)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The accounts of one qube, kept below /rw, and Postfix running on them now and at each boot.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, text, type with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
 ---
 {%- if is_dom0 %}
 include:
@@ -22,8 +22,6 @@ postfix_smarthost-appvm-configuration:
     - name: {{ mail.config_dir }}
     - ca_file: {{ mail.ca_file }}
     - procmail: {{ mail.procmail }}
-    - submit_policy: {{ text("submit-policy") }}
-    - submit_milter: {{ text("submit-milter") }}
 {%- if type == "standalone" %}
     - prepares: true
     - require:
@@ -31,15 +29,8 @@ postfix_smarthost-appvm-configuration:
 {%- endif %}
 
 postfix_smarthost-appvm-boot-script:
-  file.managed:
+  postfix_smarthost.boot_script:
     - name: {{ mail.script }}
-    - contents: {{ text("50-postfix-smarthost.rc", "50-postfix-smarthost-mail.rc", "50-postfix-smarthost-uplink.rc") }}
-    - user: root
-    - group: root
-    - mode: "0755"
-    - makedirs: true
-    - dir_mode: "0755"
-    - show_changes: false
     - require:
         - postfix_smarthost: postfix_smarthost-appvm-configuration
 
@@ -47,11 +38,11 @@ postfix_smarthost-appvm-sole-start:
   postfix_smarthost.sole_start:
     - name: {{ mail.rc_local }}
     - require:
-        - file: postfix_smarthost-appvm-boot-script
+        - postfix_smarthost: postfix_smarthost-appvm-boot-script
 
 postfix_smarthost-appvm-active:
   postfix_smarthost.active:
     - name: {{ mail.config_dir }}
     - require:
-        - file: postfix_smarthost-appvm-boot-script
+        - postfix_smarthost: postfix_smarthost-appvm-boot-script
 {%- endif %}

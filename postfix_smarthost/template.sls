@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a template needs so that its app qubes can run Postfix. It runs none itself and holds no secret.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, text, type with context %}
+{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
 ---
 {%- if is_dom0 %}
 include:
@@ -68,7 +68,10 @@ postfix_smarthost-template-service:
 postfix_smarthost-template-preset:
   file.managed:
     - name: {{ mail.preset }}
-    - contents: {{ text("10-postfix-smarthost.preset") }}
+    - contents: |
+        # SPDX-License-Identifier: Apache-2.0
+        # Put here by the Salt formula postfix_smarthost: no upgrade of a package turns Postfix on in the qubes of this template.
+        disable postfix.service
     - user: root
     - group: root
     - mode: "0644"
@@ -83,7 +86,17 @@ postfix_smarthost-template-preset:
 postfix_smarthost-template-main-cf:
   file.managed:
     - name: {{ mail.main_cf }}
-    - contents: {{ text("template-main.cf") }}
+    - contents: |
+        # SPDX-License-Identifier: Apache-2.0
+        # Put here by the Salt formula postfix_smarthost, where Debian's package leaves no main.cf, without which none of
+        # Postfix's programs runs. It hands nothing in and sends nothing: in a qube that has mail accounts, another one is
+        # mounted over it.
+        compatibility_level = 9999
+        authorized_submit_users =
+        default_transport = error:5.7.1 This qube has no mail account
+        relay_transport = error:5.7.1 This qube has no mail account
+        inet_interfaces = loopback-only
+        master_service_disable = inet
     - replace: false
     - user: root
     - group: root

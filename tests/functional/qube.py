@@ -50,8 +50,6 @@ class Qube:
         self.arguments = {
             "ca_file": str(root / "ca-certificates.crt"),
             "procmail": str(root / "procmail"),
-            "submit_policy": "#!/usr/bin/python3\n",
-            "submit_milter": "#!/usr/bin/python3\n",
         }
         self.record: Any = copy.deepcopy(RECORD)
 

@@ -36,7 +36,7 @@ TEMPLATE = {
 }
 APPVM = {
     "postfix_smarthost-appvm-configuration": "postfix_smarthost.configured",
-    "postfix_smarthost-appvm-boot-script": "file.managed",
+    "postfix_smarthost-appvm-boot-script": "postfix_smarthost.boot_script",
     "postfix_smarthost-appvm-sole-start": "postfix_smarthost.sole_start",
     "postfix_smarthost-appvm-active": "postfix_smarthost.active",
 }
@@ -192,15 +192,8 @@ def test_what_the_states_are_told(compiled: Compile, os_family: str, ca_file: st
     assert configuration["name"] == "/usr/local/etc/postfix"
     assert configuration["ca_file"] == ca_file
     assert configuration["procmail"] == "/usr/bin/procmail"
-    for name in ("submit-policy", "submit-milter"):
-        assert configuration[name.replace("-", "_")] == (FORMULA / "files" / name).read_text()
     script = by_id["postfix_smarthost-appvm-boot-script"]
-    parts = [
-        (FORMULA / f"files/50-postfix-smarthost{part}.rc").read_text() for part in ("", "-mail", "-uplink")
-    ]
-    assert script["contents"] == "".join(parts)
-    assert script["mode"] == "0755"
-    # rc.local.d is run by name: its end, and that it is executable.
+    # rc.local.d is run by name: its end.
     assert script["name"] == "/rw/config/rc.local.d/50-postfix-smarthost.rc"
 
 
@@ -223,7 +216,9 @@ def test_the_order(compiled: Compile) -> None:
         "postfix_smarthost-appvm-boot-script"
     ]
     for name in ("active", "sole-start"):
-        assert {"file": "postfix_smarthost-appvm-boot-script"} in require[f"postfix_smarthost-appvm-{name}"]
+        assert {"postfix_smarthost": "postfix_smarthost-appvm-boot-script"} in require[
+            f"postfix_smarthost-appvm-{name}"
+        ]
 
 
 def test_the_top_file(loaders: Loaders) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-FILES = Path(__file__).resolve().parents[2] / "postfix_smarthost/files"
+import smarthost_boot_uplink
+
 # Without what runs when it is read.
-WATCH = (FILES / "50-postfix-smarthost-uplink.rc").read_text(encoding="utf-8").replace('\nmain "$@"\n', "\n")
+WATCH = smarthost_boot_uplink.TEXT.replace('\nmain "$@"\n', "\n")
 
 ALICE, BOB, CAROL = "alice@a.test", "bob@b.test", "me+tag@c.test"
 RELAYS = """\

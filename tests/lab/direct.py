@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PLACE = "/run/lab-direct"
 BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
 
-_DRIVER = '''\
+_DRIVER = """\
 import errno, json, os, signal, sys, types
 
 job = json.load(sys.stdin)
@@ -69,26 +69,9 @@ def hook(event, arguments):
     if len(steps) == job["fail_at"] and event != "subprocess.Popen":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(what))
 
-def write_boot_script():
-    """What the state file.managed does."""
-    path = job["boot_script_path"]
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        with open(path) as file:
-            if file.read() == job["boot_script"] and os.access(path, os.X_OK):
-                return
-    except FileNotFoundError:
-        pass
-    with open(path + ".new", "w") as file:
-        file.write(job["boot_script"])
-    os.chmod(path + ".new", 0o755)
-    os.rename(path + ".new", path)
-
 def apply():
-    done = salt["postfix_smarthost.configure"](
-        "/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail", job["submit_policy"], job["submit_milter"]
-    )
-    write_boot_script()
+    done = salt["postfix_smarthost.configure"]("/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail")
+    salt["postfix_smarthost.put_boot_script"]()
     done["rc_local"] = salt["postfix_smarthost.take_over_rc_local"]()
     if not salt["postfix_smarthost.active"]():
         salt["postfix_smarthost.activate"]()
@@ -96,6 +79,10 @@ def apply():
     return done
 
 salt["apply"] = apply
+if job["submit_policy"]:
+    import smarthost_programs
+
+    smarthost_programs.submit_policy = lambda: job["submit_policy"]
 said = {"error": None, "result": None}
 sys.addaudithook(hook)
 try:
@@ -104,15 +91,7 @@ except CommandExecutionError as problem:
     said["error"] = str(problem)
 said["steps"] = list(steps)
 json.dump(said, sys.stdout)
-'''
-
-
-def boot_script() -> str:
-    """Return the boot script as the state writes it, in one piece."""
-    formula = ROOT / "postfix_smarthost/files"
-    return "".join(
-        (formula / f"50-postfix-smarthost{part}.rc").read_text() for part in ("", "-mail", "-uplink")
-    )
+"""
 
 
 @dataclass(frozen=True)
@@ -172,17 +151,13 @@ def run(
         qube.write(f"{_PLACE}/driver.py", _DRIVER)
     mine = qube.pillar if pillar is None else pillar
     assert not isinstance(mine, str)
-    formula = ROOT / "postfix_smarthost/files"
     job = {
         "function": function,
         "pillar": {**mine, "qubes": qube.qubes_pillar()},
         "arguments": arguments,
         "kill_before": kill_before,
         "fail_at": fail_at,
-        "boot_script": boot_script(),
-        "boot_script_path": BOOT_SCRIPT,
-        "submit_milter": (formula / "submit-milter").read_text(),
-        "submit_policy": submit_policy or (formula / "submit-policy").read_text(),
+        "submit_policy": submit_policy,
     }
     done = qube.run(
         *("sh", "-c", f"cd {_PLACE} && exec python3 -B driver.py"),

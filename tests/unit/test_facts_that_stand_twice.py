@@ -12,6 +12,7 @@ import smarthost_pillar
 import smarthost_places
 import smarthost_plan
 import smarthost_privacy
+import smarthost_programs
 import smarthost_schema
 from smarthost_places import Places
 from tests.checkout import ROOT
@@ -19,10 +20,7 @@ from tests.records import FACTS
 from tests.samples import ALICE
 
 FORMULA = ROOT / "postfix_smarthost"
-SCRIPT = "".join(
-    (FORMULA / f"files/50-postfix-smarthost{part}.rc").read_text(encoding="utf-8")
-    for part in ("", "-mail", "-uplink")
-)
+SCRIPT = smarthost_programs.boot_script()
 ENVIRONMENT = Environment(extensions=["jinja2.ext.do"], autoescape=True)
 ENVIRONMENT.filters["json"] = str
 MAP = ENVIRONMENT.from_string((FORMULA / "map.jinja").read_text(encoding="utf-8"))
@@ -42,7 +40,8 @@ def each(variable: str, text: str) -> list[str]:
 
 
 def test_boot_script_writes_a_new_name_to_each_list_of_names() -> None:
-    names = each("file", function("know_names"))
+    (named,) = re.findall(r"local files=\((.*)\)$", function("know_names"), re.MULTILINE)
+    names = named.split()
     assert sorted(names) == sorted(smarthost_privacy.NAMED)
     record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}], "disposables": True}
     files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS).files

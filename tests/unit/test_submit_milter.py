@@ -20,7 +20,7 @@ from smarthost_places import TOP_FILES, Places
 from tests.checkout import ROOT
 from tests.records import PIECES, fuzz, randoms
 
-FILE = ROOT / "postfix_smarthost/files/submit-milter"
+FILE = ROOT / "_utils/smarthost_submit_milter.py"
 
 
 def loaded() -> ModuleType:

@@ -33,7 +33,7 @@ if Path("/proc/sys/net/mptcp/enabled").exists():
 
 def _load() -> Any:  # noqa: ANN401 - a script without a suffix
     loader = importlib.machinery.SourceFileLoader(
-        "submit_policy", str(ROOT / "postfix_smarthost/files/submit-policy")
+        "submit_policy", str(ROOT / "_utils/smarthost_submit_policy.py")
     )
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("submit_policy", loader))
     loader.exec_module(module)

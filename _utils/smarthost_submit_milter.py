@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
 # What smtp_header_checks takes out of mail that leaves, and gives back under this prefix.
@@ -27,8 +28,8 @@ PRIVATE = ("user-agent", "x-mailer", "x-originating-ip", "x-sender", "x-x-sender
 
 # SMFIF_ADDHDRS, SMFIF_CHGHDRS, SMFIF_CHGFROM: what it may change.
 ACTIONS = 0x01 | 0x10 | 0x40
-# SMFIP_NOCONNECT, _NOHELO, _NOBODY, _NOEOH, _NOUNKNOWN, _NODATA: what it need not see; SMFIP_NR_HDR, _NR_MAIL, _NR_RCPT:
-# what it does not answer; SMFIP_HDR_LEADSPC: white space stays.
+# SMFIP_NOCONNECT, _NOHELO, _NOBODY, _NOEOH, _NOUNKNOWN, _NODATA: what it need not see; SMFIP_NR_HDR, _NR_MAIL,
+# _NR_RCPT: what it does not answer; SMFIP_HDR_LEADSPC: white space stays.
 STEPS = 0x1 | 0x2 | 0x10 | 0x40 | 0x100 | 0x200 | 0x80 | 0x4000 | 0x8000 | 0x100000
 UNANSWERED = b"DMRLA"
 
@@ -40,7 +41,7 @@ QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
 def own_names(path: str) -> set[str]:
-    """Return the names of this machine, as domains of addresses and in Received headers; without the file mail waits."""
+    """Return the names of this machine, as addresses and Received headers have them; without the file mail waits."""
     with open(path, encoding="ascii", errors="replace") as lines:
         names = {"localhost", *(line.strip().lower() for line in lines if line.strip())}
     return names | {f"{name}.localdomain" for name in names}
@@ -60,9 +61,30 @@ def mailboxes(header: str) -> list[str] | None:
         strings.append(re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL))
         return f"\x00{len(strings) - 1}\x00"
 
-    if "\x00" in header:
+    plain = None if "\x00" in header else _without_comments(header, keep)
+    if plain is None:
         return None
-    # Strings and comments may hold each other's marks: whichever begins first counts.
+    found_addresses = []
+    for part in re.split(r"[,;]", plain):
+        inside = re.search(r"<([^<>]*)>\s*\Z", part)
+        # The name of a group, and a route (RFC 5322 4.4), end in a colon.
+        bare = (inside[1] if inside else part).rpartition(":")[2]
+        if not bare.strip() and not inside:
+            continue
+        local, at, domain = bare.strip().rpartition("@")
+        local = re.sub(r"\x00(\d+)\x00", lambda mark: strings[int(mark[1])], local.strip())
+        address = f"{local}{at}{domain.strip()}" if at else bare.strip()
+        if not (ADDRESS.fullmatch(address) or (not at and re.fullmatch(ATEXT, address))):
+            return None
+        found_addresses.append(address)
+    return found_addresses
+
+
+def _without_comments(header: str, keep: Callable[[re.Match[str]], str]) -> str | None:
+    """Return a header without its comments, and with each string as it is to be kept; None if one does not end.
+
+    Strings and comments may hold each other's marks: whichever begins first counts.
+    """
     text, rest = "", header
     while found := re.search(r'["(]', rest):
         text, rest = text + rest[: found.start()], rest[found.start() :]
@@ -79,27 +101,14 @@ def mailboxes(header: str) -> list[str] | None:
             rest = rest[: inner.start()] + rest[inner.end() :]
         else:
             return None
-    text += rest
-    found_addresses = []
-    for part in re.split(r"[,;]", text):
-        inside = re.search(r"<([^<>]*)>\s*\Z", part)
-        # The name of a group, and a route (RFC 5322 4.4), end in a colon.
-        bare = (inside[1] if inside else part).rpartition(":")[2]
-        if not bare.strip() and not inside:
-            continue
-        local, at, domain = bare.strip().rpartition("@")
-        local = re.sub(r"\x00(\d+)\x00", lambda mark: strings[int(mark[1])], local.strip())
-        address = f"{local}{at}{domain.strip()}" if at else bare.strip()
-        if not (ADDRESS.fullmatch(address) or (not at and re.fullmatch(ATEXT, address))):
-            return None
-        found_addresses.append(address)
-    return found_addresses
+    return text + rest
 
 
 class Message:
     """What is known of one message."""
 
     def __init__(self) -> None:
+        """Begin with nothing."""
         self.sender = ""
         self.recipients: list[str] = []
         self.headers: list[tuple[str, str]] = []
@@ -156,7 +165,9 @@ class Message:
         for place, (name, value) in enumerate(self.headers):
             if name.lower() in PRIVATE:
                 # One that went is not counted any more: it is always the first.
-                done.append((b"i", (place + 1).to_bytes(4, "big") + f"{PREFIX}{name}\0{value}\0".encode(*CODING)))
+                done.append(
+                    (b"i", (place + 1).to_bytes(4, "big") + f"{PREFIX}{name}\0{value}\0".encode(*CODING))
+                )
                 done.append((b"m", (1).to_bytes(4, "big") + f"{name}\0\0".encode(*CODING)))
         return done
 
@@ -176,43 +187,52 @@ def read(stream: BinaryIO) -> tuple[bytes, bytes]:
     return (packet[:1], packet[1:]) if packet else (b"Q", b"")
 
 
+def say(stream: BinaryIO, command: bytes, data: bytes = b"") -> None:
+    """Write one command."""
+    stream.write((len(data) + 1).to_bytes(4, "big") + command + data)
+
+
+def agree(data: bytes) -> bytes:
+    """Return what is agreed upon, from what Postfix offers; end if that is too little."""
+    offered = [int.from_bytes(data[i : i + 4], "big") for i in (4, 8)]
+    if ACTIONS & ~offered[0] or STEPS & ~offered[1]:
+        raise SystemExit("this Postfix does not offer what is needed")
+    return b"".join(number.to_bytes(4, "big") for number in (6, ACTIONS, STEPS))
+
+
+def told(message: Message, command: bytes, text: list[str]) -> Message:
+    """Return the message of which a command speaks, with what it says."""
+    if command in (b"A", b"K", b"M"):
+        message = Message()
+    if command == b"M":
+        message.sender = text[0].removeprefix("<").removesuffix(">")
+    elif command == b"R":
+        message.recipients.append(text[0].removeprefix("<").removesuffix(">"))
+    elif command == b"L":
+        message.headers.append((text[0], text[1]))
+    return message
+
+
 def main() -> None:
     """Answer until the other end is gone."""
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     names = own_names(sys.argv[1])
-
-    def say(command: bytes, data: bytes = b"") -> None:
-        outgoing.write((len(data) + 1).to_bytes(4, "big") + command + data)
-
     message = Message()
     while True:
         command, data = read(incoming)
-        text = data.decode(*CODING).split("\0")
         if command == b"Q":
             return
+        message = told(message, command, data.decode(*CODING).split("\0"))
         if command == b"O":
-            offered = [int.from_bytes(data[i : i + 4], "big") for i in (4, 8)]
-            if ACTIONS & ~offered[0] or STEPS & ~offered[1]:
-                raise SystemExit("this Postfix does not offer what is needed")
-            say(b"O", b"".join(number.to_bytes(4, "big") for number in (6, ACTIONS, STEPS)))
-        elif command in (b"A", b"K"):
-            message = Message()
-        elif command == b"M":
-            message = Message()
-            message.sender = text[0].removeprefix("<").removesuffix(">")
-        elif command == b"R":
-            message.recipients.append(text[0].removeprefix("<").removesuffix(">"))
-        elif command == b"L":
-            message.headers.append((text[0], text[1]))
+            say(outgoing, b"O", agree(data))
         elif command == b"E":
-            for answer in message.answers(names):
-                say(*answer)
-                if answer[0] == b"y":
-                    break
-            else:
-                say(b"c")
-        elif command not in UNANSWERED:
-            say(b"c")
+            answers = message.answers(names)
+            for answer in answers:
+                say(outgoing, *answer)
+            if not answers or answers[-1][0] != b"y":
+                say(outgoing, b"c")
+        elif command not in (b"K", *(bytes([one]) for one in UNANSWERED)):
+            say(outgoing, b"c")
         outgoing.flush()
 
 

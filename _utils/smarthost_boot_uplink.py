@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
-#
-# The third part of the boot script: the watch for the uplink.
+"""The third part of the boot script: the watch for the uplink."""
 
+TEXT = r"""
 # How a reason begins that Postfix itself gives for a relay that was not reached (smtp_connect.c, smtp_addr.c,
 # smtp_trouble.c, smtp_proto.c; dns_lookup.c), or that was another than the one meant.
 unreached="connect to |(Host or domain name not found[.] )?Name service error for name=|unable to look up host \
@@ -68,7 +67,8 @@ answers() {
 		tafile=*) options+=(-A "${word#*=}") ;;
 		esac
 	done
-	word=$(RES_OPTIONS='timeout:2 attempts:2' timeout 15 posttls-finger "${options[@]}" "[$host]:$port" "${names[@]}" 2>&1)
+	word=$(RES_OPTIONS='timeout:2 attempts:2' \
+		timeout 15 posttls-finger "${options[@]}" "[$host]:$port" "${names[@]}" 2>&1)
 	case ${words[0]} in
 	none | may) [[ $word != *'onnect to '* && $word != *'lookup failed'* ]] ;;
 	encrypt) [[ $word = *' TLS connection established to '* ]] ;;
@@ -173,3 +173,4 @@ main() {
 }
 
 main "$@"
+"""

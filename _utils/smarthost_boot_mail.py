@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
-#
-# The second part of the boot script: mail that is in another place than it should be, or another qube's.
+"""The second part of the boot script: mail that is in another place than it should be, or another qube's."""
 
+TEXT = r"""
 # Mail that was handed in before the mount, by a program that still runs, or while somebody had taken the mount off, is
 # in the queue that is lost at shutdown. In a mount namespace of its own that queue can be seen. No kill loses a message
 # or makes two of it: a copy is put aside whole, then its original goes, then the copy becomes mail.
@@ -53,10 +52,11 @@ find_names() {
 	[ ! -e "$queue/qube" ] || former=$(<"$queue/qube")
 }
 
-# What leaves is cleaned of the names that the qube has and had. Lists of names in the tables end in `-)`; in `--)` where
-# one with a dot may be. The file of names comes last, so that a boot after a killed one does the rest.
+# What leaves is cleaned of the names that the qube has and had. Lists of names in the tables end in `-)`; in `--)`
+# where one with a dot may be. The file of names comes last, so that a boot after a killed one does the rest.
 know_names() {
 	local known pattern file expression
+	local files=(local_recipients local_relay local_senders recipients sender_canonical smtp_generic smtp_header_checks)
 	[ -e "$config/own-names" ] || return 0
 	for known in "${former,,}" "${name,,}"; do
 		if [ -z "$known" ] || grep -qxF -e "$known" "$config/own-names"; then
@@ -65,9 +65,9 @@ know_names() {
 		pattern=${known//./\\.}
 		expression="s/\([(|]\)--)/\1${pattern//\\/\\\\}|--)/g"
 		[ "$known" != "${known//./}" ] || expression+="; s/\([(|]\)-)/\1$known|-)/g"
-		for file in local_recipients local_relay local_senders recipients sender_canonical smtp_generic smtp_header_checks; do
-			if ! grep -qF -e "($pattern|" -e "|$pattern|" "$tables/$file" && ! silently sed -i "$expression" "$tables/$file"; then
-				give_up "the name of this qube cannot be written to $tables/$file: $said"
+		for file in "${files[@]/#/$tables/}"; do
+			if ! grep -qF -e "($pattern|" -e "|$pattern|" "$file" && ! silently sed -i "$expression" "$file"; then
+				give_up "the name of this qube cannot be written to $file: $said"
 			fi
 		done
 		if ! { silently cp -p "$config/own-names" "$config/own-names.new" && echo "$known" >>"$config/own-names.new" &&
@@ -158,3 +158,4 @@ stop_holding() {
 		sleep 0.1
 	done
 }
+"""

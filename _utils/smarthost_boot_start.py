@@ -1,4 +1,7 @@
-#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+"""The first part of the boot script: Postfix on the configuration and the queue that last."""
+
+TEXT = r"""#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # Put Postfix onto the configuration and the queue that last, and start it.
@@ -205,7 +208,8 @@ guard_aliases() {
 make_queue() {
 	[ ! -d "$queue" ] || return 0
 	mkdir -p "${queue%/*}" && cp -a /var/spool/postfix "$queue.new" &&
-		find "$queue.new" -type f -regex '.*/postfix.new/\(maildrop\|incoming\|active\|deferred\|hold\|pid\)/.*' -delete &&
+		find "$queue.new" -type f -regex '.*/postfix.new/\(maildrop\|incoming\|active\|deferred\|hold\|pid\)/.*' \
+			-delete &&
 		sync -f "$queue.new" && mv "$queue.new" "$queue"
 }
 
@@ -217,8 +221,9 @@ repair_owners() {
 	[ -d "$queue/active" ] && [ -d "$queue/public" ] && [ -d "$queue/maildrop" ] || return 0
 	wrong=$(find "$queue" -maxdepth 1 \
 		\( -name public -o -name maildrop \) ! \( -uid "$owner" -gid "$group" \) -printf '%f ' -o \
-		\( -name bounce -o -name corrupt -o -name defer -o -name deferred -o -name flush -o -name hold -o -name incoming \
-		-o -name private -o -name saved -o -name trace -o -name active \) ! -uid "$owner" -printf '%f ')
+		\( -name bounce -o -name corrupt -o -name defer -o -name deferred -o -name flush -o -name hold \
+		-o -name incoming -o -name private -o -name saved -o -name trace -o -name active \) \
+		! -uid "$owner" -printf '%f ')
 	for directory in $wrong; do
 		case $directory in
 		# What is in maildrop belongs to who handed it in.
@@ -294,3 +299,4 @@ start() {
 	silently systemctl --no-block start postfix 9<&- || give_up "systemd does not start it: $said"
 	wait
 }
+"""

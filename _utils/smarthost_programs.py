@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The programs that run in the qube without Salt: their texts, and the boot script in its place.
+
+They travel as Python files, which the boot script holds as a text. As files of the file server they would be compiled
+as templates at each run, or not be found: salt-ssh sends none to a target on Python 3.13 (saltstack/salt#68421), and
+Qubes lets it send none by scp.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import smarthost_boot_mail
+import smarthost_boot_start
+import smarthost_boot_uplink
+from smarthost_files import make_public, read, read_if_there, rewrite
+from smarthost_places import Places
+
+_MODE = 0o755
+
+
+def submit_policy() -> str:
+    """Return the policy service that says who may submit mail by SMTP."""
+    return _beside("smarthost_submit_policy.py")
+
+
+def submit_milter() -> str:
+    """Return the milter that says by which account a message leaves, and whether it is only passed on."""
+    return _beside("smarthost_submit_milter.py")
+
+
+def boot_script() -> str:
+    """Return the boot script."""
+    return smarthost_boot_start.TEXT + smarthost_boot_mail.TEXT + smarthost_boot_uplink.TEXT
+
+
+def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
+    """
+    Make sure that the boot script is in its place, root's and executable.
+
+    places : Places
+        The paths of the system.
+    test : bool
+        Only tell what would change.
+
+    Returns what changed, by its path: ``added`` or ``changed``; empty when nothing did.
+
+    Raises OSError when it cannot be written.
+    """
+    path, text = places.boot_script, boot_script()
+    there = os.path.lexists(path)
+    if there and not os.path.islink(path) and read_if_there(path) == text:
+        status = os.stat(path)
+        if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, _MODE):
+            return {}
+    if not test:
+        directory = os.path.dirname(path)
+        if not os.path.isdir(directory):
+            os.makedirs(directory)
+            make_public(directory)
+        if there and (os.path.islink(path) or not os.path.isfile(path)):
+            os.unlink(path)
+        rewrite(path, text, _MODE)
+        os.chown(path, 0, 0)
+        os.chmod(path, _MODE)
+    return {path: "changed" if there else "added"}
+
+
+def _beside(name: str) -> str:
+    return read(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))
