@@ -187,6 +187,9 @@ class _Change:
             with self._old_one_named():
                 smarthost_staging.build(self._places, self._staging, self._plan)
                 smarthost_staging.preflight(self._places, self._staging, self._plan, self._template)
+            if os.path.lexists(self._places.boot_script):
+                # That of an older version may not know these tables; the present one knows those of older versions.
+                smarthost_programs.put_boot_script(self._places)
             remove(self._config_dir, self._new)
             self._make_live()
         except BaseException:

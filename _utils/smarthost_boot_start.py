@@ -83,7 +83,7 @@ stop() {
 
 owned() {
 	local name
-	for name in main.cf master.cf submit-policy submit-milter own-names "${tables##*/}"; do
+	for name in main.cf master.cf submit-policy "${tables##*/}"; do
 		[ -e "$config/$name" ] || return
 	done
 	[ -z "$(find "$config" -path "$config/*" ! -path "$tables" ! -path "$tables/*" ! -name main.cf ! -name master.cf \
