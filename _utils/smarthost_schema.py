@@ -98,15 +98,15 @@ TLS = (
         Kind("`starttls`, `implicit` or `none`", {"enum": ["starttls", "implicit", "none"]}),
         "`implicit` on port 465, else `starttls`",
         "When TLS begins. `none` is for a [program in this qube](#proton-bridge-and-other-programs-in-the-qube), with"
-        " 127.0.0.1, ::1 or `localhost` for relay.",
+        " 127.0.0.1, ::1 or `localhost` as its relay.",
         readers.choice(*TLS_MODES),
     ),
     Key(
         "ca",
         TEXT,
         "none",
-        "PEM certificate of a [private CA](#a-relay-with-a-private-ca), which alone then vouches for this relay, and"
-        " for no other.",
+        "PEM certificate of a [private CA](#a-relay-with-a-private-ca). Only this CA is then trusted for this relay,"
+        " and it is trusted for no other.",
         readers.ca,
         absent="",
     ),
@@ -114,8 +114,8 @@ TLS = (
         "fingerprint",
         LIST,
         "none",
-        "SHA-256 fingerprints of the relay's certificate or public key. Only a relay with one of them is trusted then."
-        " Without it, the system's CAs must vouch for the name of the relay.",
+        "SHA-256 fingerprints of the relay's certificate or public key. Only a relay with one of them is then trusted."
+        " Without this key and `ca`, the system's CAs must vouch for the name of the relay.",
         readers.fingerprints,
         absent=[],
     ),
@@ -126,21 +126,22 @@ ACCOUNT = (
         "address",
         TEXT,
         "required",
-        "Mail from this address leaves through this account. A whole domain goes into `senders`.",
+        "Mail from this address leaves through this account. A whole domain goes in `senders`.",
         readers.address,
     ),
     Key(
         "relay",
         TEXT,
         "that of the provider, if it is known",
-        "Host name of the provider's submission server. An IP address needs a fingerprint. `localhost` is 127.0.0.1.",
+        "Host name of the provider's submission server. An IP address needs a fingerprint, unless `tls:mode` is `none`."
+        " `localhost` means 127.0.0.1.",
         readers.relay,
     ),
     Key(
         "auth",
         Kind("`password` or `none`", {"enum": [*AUTH]}),
         "`password`",
-        "`none`: the relay takes mail without a login. Its certificate is verified all the same."
+        "`none`: the relay accepts mail without a login. Its certificate is still verified."
         " See [A relay without a login](#a-relay-without-a-login).",
         readers.choice(*AUTH),
         absent="password",
@@ -150,16 +151,16 @@ ACCOUNT = (
         "username",
         TEXT,
         "as the provider wants it, else the address",
-        "What to log in with; no colon.",
+        "The name to log in with, without a colon.",
         readers.username,
     ),
     Key(
         "password",
         TEXT,
         "required, or the next one",
-        "Any, but for what Postfix cannot hold, line breaks and NUL, and for what cannot be seen: white space at its"
-        " ends, control characters, blanks of no width and the like. Quote it: without quotes, YAML takes `0123` for a"
-        " number.",
+        "Any text, except for line breaks and NUL, which Postfix cannot hold, and for what cannot be seen or told"
+        " apart: white space at either end, control characters, zero-width spaces and the like. Quote it: without"
+        " quotes, YAML reads `0123` as a number.",
         readers.password,
     ),
     Key(
@@ -173,8 +174,8 @@ ACCOUNT = (
         "senders",
         LIST,
         "none",
-        'More addresses that send through this account. `"@example.com"` is each address of a domain that no other'
-        " account names.",
+        'More addresses that send through this account. `"@example.com"` stands for every address of that domain that'
+        " no other account lists.",
         readers.each(readers.sender, "sender {}"),
         absent=[],
     ),
@@ -182,7 +183,7 @@ ACCOUNT = (
         "default",
         FLAG,
         "false",
-        "Local senders use this account. Without it, the first one.",
+        "Local senders use this account. If no account is the default, they use the first one.",
         readers.flag,
         absent=False,
     ),
@@ -194,21 +195,21 @@ LISTS = (
         "list_id",
         TEXT,
         "required, or the next two",
-        "What stands in `< >` in the List-Id header.",
+        "What is in `< >` in the List-Id header.",
         smarthost_lists.list_id,
     ),
     Key(
         "header",
         TEXT,
         "none",
-        "Another header that its mail is known by, such as `X-Mailing-List`.",
+        "Another header by which its mail is recognised, such as `X-Mailing-List`.",
         smarthost_lists.header,
     ),
     Key(
         "match",
         TEXT,
         "none",
-        "Text that stands in that header, not as a part of a longer word or address.",
+        "Text in that header, which is not part of a longer word or address.",
         smarthost_lists.match,
     ),
     Key("folder", TEXT, "required", "Maildir below `~/.maildir`.", smarthost_lists.folder),
@@ -220,7 +221,7 @@ RECORD = (
         "discard_senders",
         LIST,
         "none",
-        "Domains (with what is below them) and addresses. Mail from them that comes in by SMTP is thrown away.",
+        "Domains (with their subdomains) and addresses. Mail from them that comes in by SMTP is thrown away.",
         readers.listing,
         absent=[],
     ),
@@ -228,7 +229,7 @@ RECORD = (
         "disposables",
         FLAG,
         "false",
-        "Disposables made from this qube may send mail, too.",
+        "Disposables based on this qube may send mail, too.",
         readers.flag,
         absent=False,
     ),
@@ -236,7 +237,7 @@ RECORD = (
         "lists",
         ITEMS,
         "none",
-        "Mailing lists to sort; the first that matches. See [Sorting lists](#sorting-lists).",
+        "Mailing lists to sort; the first one that matches counts. See [Sorting lists](#sorting-lists).",
         readers.listing,
         LISTS,
         [],
@@ -247,7 +248,7 @@ RECORD = (
         "none",
         "Parameters of main.cf that tune sizes, times and limits, such as `message_size_limit`, `delay_warning_time` or"
         " `maximal_queue_lifetime`. Any other is refused, with the reason, and so is a value out of range;"
-        " `postfix_smarthost.refused NAME` tells beforehand.",
+        " `postfix_smarthost.refused NAME` says in advance whether a parameter is.",
         readers.settings,
         absent={},
     ),
@@ -264,8 +265,8 @@ RECORD = (
         "user",
         TEXT,
         "`user`",
-        "Local user who reads the mail and may send it. Mail to root goes to `user` all the same: the template's"
-        " `/etc/aliases` says so.",
+        "Local user who reads the mail and may send it. Mail to root always goes to `user`, as the template's"
+        " `/etc/aliases` says.",
         readers.user,
         absent="user",
     ),
