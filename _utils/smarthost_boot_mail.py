@@ -11,14 +11,18 @@ bring_in() {
 }
 
 take_from_beneath() {
-	local part name aside
+	local part name aside user owners=()
 	cd / || return
+	# What somebody else submitted, a template's own main.cf may have let in.
+	for user in $(postconf -c "$config" -xh authorized_submit_users 2>/dev/null | tr ',' ' ') postfix; do
+		owners+=(${owners[0]:+-o} -user "$user")
+	done
 	while umount /var/spool/postfix 2>/dev/null; do
 		# Mounted twice: this is the queue itself.
 		[ ! /var/spool/postfix -ef "$queue" ] || continue
 		for part in maildrop incoming active deferred hold; do
 			# What is not complete is not executable (mail_queue.h).
-			find "/var/spool/postfix/$part" -type f -perm -u=x -printf '%P\0' 2>/dev/null |
+			find "/var/spool/postfix/$part" -type f -perm -u=x \( "${owners[@]}" \) -printf '%P\0' 2>/dev/null |
 				while IFS= read -r -d '' name; do
 					# As private as the queue. What was being sent is to be looked at anew.
 					[ -d "$queue/beneath" ] || mkdir -m 0700 "$queue/beneath"

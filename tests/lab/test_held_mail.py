@@ -201,3 +201,22 @@ def test_what_is_brought_in_is_private(new_qube: Callable[..., Qube], relay_a: R
     assert qube.run("test", "-e", f"{QUEUE}/beneath", check=False).returncode == 1
     qube.run("touch", "/tmp/stop")
     assert qube.read("/run/seen") == ""
+
+
+def test_only_what_root_and_the_user_have_submitted_is_brought_in(
+    new_qube: Callable[..., Qube], relay_a: Relay
+) -> None:
+    """A template's own main.cf, as Fedora's, lets everybody submit mail before ours is mounted."""
+    qube = new_qube(pillar=pillar(ALICE))
+    assert direct.run(qube).error is None
+    qube.run("systemctl", "stop", "postfix")
+    qube.run("umount", "/etc/postfix", "/var/spool/postfix")
+    qube.write("/etc/postfix/main.cf", "compatibility_level = 3.6\n")
+    others, own = [unique("other") for _ in range(2)], [unique("own") for _ in range(2)]
+    for user, subject in zip(("nobody", "www-data", "user", "root"), (*others, *own), strict=True):
+        qube.send(sender=ALICE.address, to=RECIPIENT, subject=subject, user=user)
+    assert direct.run(qube).error is None
+    for subject in own:
+        relay_a.wait_for(subject, diagnosis=qube.diagnosis)
+    qube.wait_for(lambda: not qube.queue(), "an empty queue")
+    assert [relay_a.received(subject) for subject in others] == [[], []]

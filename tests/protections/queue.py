@@ -16,6 +16,11 @@ PROTECTIONS = (
         ("\tguard_aliases\n\tcompile_tables\n", "\tcompile_tables\n"),
     ),
     protect(
+        "only mail of root and the user is brought in",
+        "tests/lab/test_held_mail.py::test_only_what_root_and_the_user_have_submitted_is_brought_in",
+        (r'-perm -u=x \( "${owners[@]}" \) -printf', "-perm -u=x -printf"),
+    ),
+    protect(
         "mail that is brought in is private",
         "tests/lab/test_held_mail.py::test_what_is_brought_in_is_private",
         ('mkdir -m 0700 "$queue/beneath"', 'mkdir -m 0755 "$queue/beneath"'),
