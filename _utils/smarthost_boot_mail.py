@@ -105,7 +105,8 @@ hold_foreign_mail() {
 # Only pickup(8) and cleanup(8) make of a file of maildrop one that each use of postsuper(1) takes. They do so in a
 # queue of their own, where nothing sends, and from there it goes to the others that are held.
 hold_maildrop() {
-	local place=$state/hold foreign=$queue/foreign daemons part
+	local place=$state/hold foreign=$queue/foreign daemons part aside
+	local -i idle left=-1 before
 	[ -d "$foreign" ] || return 0
 	# What a boot that was killed has left running.
 	stop_holding
@@ -117,7 +118,12 @@ hold_maildrop() {
 		chown root "$foreign" "$foreign/pid"
 		ln -s "$config"/* "$place/"
 		rm "$place"/{main,master}.cf
-		{ cat "$config/main.cf" && echo "queue_directory = $foreign"; } >"$place/main.cf"
+		# What is refused ends in a report, which is held too.
+		{
+			cat "$config/main.cf"
+			echo "queue_directory = $foreign"
+			echo "internal_mail_filter_classes = bounce, notify"
+		} >"$place/main.cf"
 		cat >"$place/master.cf" <<-'CF'
 			pickup   unix        n  -  n  60  1  pickup
 			cleanup  unix        n  -  n  -   0  cleanup -o header_checks=static:HOLD -o body_checks=static:HOLD
@@ -135,21 +141,31 @@ hold_maildrop() {
 			! silently "$daemons/master" -c "$place" -e 60 -w 9<&- || break
 		done
 		master_runs "$foreign" || give_up "the mail in $foreign cannot be held: $said"
-		for _ in {1..300}; do
-			[ "$(in_maildrop -print -quit)" ] || break
+		# As long as it becomes less.
+		for ((idle = 0; idle < 300; idle++)); do
+			before=$left
+			left=$(in_maildrop -printf . | wc -c)
+			[ "$left" -gt 0 ] || break
+			[ "$left" -eq "$before" ] || idle=0
 			sleep 0.1
 		done
 		stop_holding
 	fi
-	# What even these do not take is for the user to look at.
-	for part in maildrop corrupt; do
-		[ ! -d "$foreign/$part" ] ||
-			find "$foreign/$part" -type f -perm -u=x -exec chown "$owner" {} + -exec mv -t "$queue/corrupt" {} +
+	for part in incoming active deferred hold corrupt; do
+		[ -d "$foreign/$part" ] || continue
+		aside=$queue/hold
+		[ $part != corrupt ] || aside=$queue/corrupt
+		silently find "$foreign/$part" -type f -perm -u=x -exec mv -t "$aside" {} + ||
+			give_up "the mail in $foreign cannot be held: $said"
 	done
-	if [ -d "$foreign/hold" ] && ! silently find "$foreign/hold" -type f -exec mv -t "$queue/hold" {} +; then
-		give_up "the mail in $foreign cannot be held: $said"
+	rm -rf "$place"
+	# What was not taken in stays, for the next time.
+	if [ "$(in_maildrop -print -quit)" ]; then
+		echo "postfix-smarthost: $(in_maildrop -printf . | wc -c) messages could not be taken in to be held. They are" \
+			"in $foreign/maildrop; the next boot tries again." >&2
+	else
+		rm -rf "$foreign"
 	fi
-	rm -rf "$foreign" "$place"
 }
 
 in_maildrop() {

@@ -40,7 +40,7 @@ unreached() {
 			way = sender
 			if (!(way in relay)) sub(/\+[^@]*@/, "@", way)
 			if (!(way in relay)) sub(/^.*@/, "@", way)
-			if (!(way in relay)) next
+			if (!(way in relay) || sender !~ /^[!-~]+$/) next
 			id = "-"
 			if (/"queue_name": "deferred"/ && (!/"delay_reason": "/ || $0 ~ reason)) {
 				match($0, /"queue_id": "[^"]*"/)
@@ -109,7 +109,8 @@ try_again() {
 	while read -r sender _ host port id; do
 		if [ "$id" != - ] && [[ $'\n'$there$'\n' != *$'\n'"$host:$port"$'\n'* ]]; then
 			# What is tried when it answers again is another try.
-			unset "next[$sender]" "last[$sender]"
+			# Not by unset or in arithmetic, which would evaluate what the sender's address holds.
+			next[$sender]='' last[$sender]=''
 		fi
 		due[$sender]=${next[$sender]:-0}
 		if [ "$id" != - ] && [[ $'\n'$there$'\n' = *$'\n'"$host:$port"$'\n'* ]] && [ "${due[$sender]}" -le $now ]; then
@@ -119,8 +120,9 @@ try_again() {
 	for sender in "${ids[@]}"; do
 		[ "${due[$sender]}" -gt $now ] && continue
 		pause=$((${last[$sender]:-20} * 2))
-		last[$sender]=$((pause < 900 ? pause : 900))
-		due[$sender]=$((now + last[$sender]))
+		[ "$pause" -le 900 ] || pause=900
+		last[$sender]=$pause
+		due[$sender]=$((now + pause))
 	done
 	for sender in "${!due[@]}"; do
 		[ -z "${last[$sender]:-}" ] || echo "$sender ${due[$sender]} ${last[$sender]}"

@@ -98,11 +98,17 @@ class Manifest(NamedTuple):
         """
         if old is None or self.restart != old.restart:
             return Switch.RESTART
-        moved = any(
-            sender in old.senders and old.senders[sender].way != how.way
-            for sender, how in self.senders.items()
-        )
-        return Switch.RESTART if moved else Switch.RELOAD
+        for sender in {*self.senders, *old.senders}:
+            before, after = old.way(sender), self.way(sender)
+            if before and after and before != after:
+                return Switch.RESTART
+        return Switch.RELOAD
+
+    def way(self, sender: str) -> str:
+        """Return the way of a sender, as Postfix looks it up: without its extension, and by its domain; "" for none."""
+        local, _, domain = sender.rpartition("@")
+        keys = (sender, f"{local.partition('+')[0]}@{domain}", f"@{domain}")
+        return next((self.senders[key].way for key in keys if key in self.senders), "")
 
 
 def parse(text: str) -> Manifest | None:

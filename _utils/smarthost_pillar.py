@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from typing import Any
 
 import smarthost_lists
 import smarthost_providers
 from smarthost_names import is_loopback
 from smarthost_readers import Wrong, discarded, is_ip_address
+from smarthost_relays import NEXT_HOPS
 from smarthost_schema import (
     ACCOUNT,
     DEFAULT_PORT,
@@ -29,7 +31,7 @@ from smarthost_schema import (
     Key,
     names,
 )
-from smarthost_settings import contradictions
+from smarthost_settings import contradictions, too_many_at_once
 from smarthost_submission import MESSAGE_SIZE_LIMIT
 from smarthost_text import odd_characters
 
@@ -103,6 +105,10 @@ class _Reading:
             elif key.name == "lists":
                 read[key.name] = self._lists(read[key.name] or [])
         for told in contradictions(read["settings"] or {}, str(MESSAGE_SIZE_LIMIT)):
+            self._tell(told)
+        sharing = Counter((account["relay"], account["port"]) for account in accounts)
+        at_one = min(max(sharing.values(), default=1), NEXT_HOPS)
+        if told := too_many_at_once(read["settings"] or {}, at_one):
             self._tell(told)
         hidden = ("default", "where")
         return {

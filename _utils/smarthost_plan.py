@@ -39,7 +39,7 @@ from smarthost_relays import (
 )
 from smarthost_services import REPORTS, UNLISTED, master_cf
 from smarthost_sorting import DELIVER, mailbox_command, procmailrc
-from smarthost_submission import COMMAND_FILTER, REJECT_FOOTERS, submission
+from smarthost_submission import COMMAND_FILTER, REFUSED, REJECT_FOOTERS, submission
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
 TABLES_PARAMETER = "smarthost_tables"
@@ -50,7 +50,7 @@ _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 _LOCAL_SENDERS = f"@{HOST_NAME}"
 # What no account's address looks like: outside ASCII, whose letters Postfix folds into others; an address literal, a
 # second at sign and angle brackets, where it would look up a part as if that were the sender.
-_STRANGE_SENDERS = "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in ("[^!-~]", "@\\[", "@.*@", '["<>].*@'))
+_STRANGE = ("[^!-~]", "@\\[", "@.*@", '["<>].*@')
 # smtp(8) looks up the sender, its domain, the host, and at last the relay: by then there has to be a password.
 _BACKSTOP = "pipemap:{regexp:{{/^\\[/ none}}, fail:no_password}"
 _MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
@@ -170,7 +170,8 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         "sender_canonical": File(_MANAGED + sender_canonical(record, names)),
         "smtp_generic": File(_MANAGED + generic(record, names), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, names), mode=0o600),
-        "strange_senders": File(_MANAGED + _STRANGE_SENDERS),
+        "strange_access": File(_MANAGED + "".join(f"/{pattern}/ {REFUSED}\n" for pattern in _STRANGE)),
+        "strange_senders": File(_MANAGED + "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in _STRANGE)),
         "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
         "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
         "smtpd_reject_footers": File(_MANAGED + REJECT_FOOTERS),
@@ -254,13 +255,19 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "always_add_missing_headers": "yes",
             # What an address is extended by belongs to its account.
             "recipient_delimiter": "+",
+            # Such a recipient would be another one than it says (RFC 822 6.2.7, UUCP).
+            "allow_percent_hack": "no",
+            "swap_bangpath": "no",
             "non_smtpd_milters": "unix:private/submit-milter",
             "smtpd_milters": "unix:private/submit-milter",
             "milter_default_action": "tempfail",
         },
         "Passwords: one for each sender, sent over verified TLS only": {
             **relay_parameters(),
-            "smtp_sasl_password_maps": f"{table('saslpass')}, {_BACKSTOP}",
+            "smtp_sasl_password_maps": ", ".join(
+                # A sender with a way of its own is not to log in as what is wider: +extension, or the whole domain.
+                [table("saslpass"), f"pipemap:{{{table('sender_relay')}, fail:no_password}}", _BACKSTOP]
+            ),
             "smtp_tls_policy_maps": table("tls_policy"),
             "smtp_tls_CAfile": facts.ca_file,
             "smtp_delivery_status_filter": table("smtp_delivery_status_filter", "regexp"),

@@ -98,7 +98,8 @@ def header_checks(record: dict[str, Any], names: list[str]) -> str:
     senders = (_sender(sender) for account in record["accounts"] for sender in account["senders"])
     # What sendmail(1) adds has the envelope sender.
     address = f"({'|'.join([inside, *senders])})"
-    to_or_from = "^((Resent-)?(From|Sender|Reply-To|To|Cc):(.*,)?[[:space:]]*)"
+    headers = "From|Sender|Reply-To|To|Cc|Mail-Followup-To|Disposition-Notification-To"
+    to_or_from = f"^((Resent-)?({headers}):(.*,)?[[:space:]]*)"
     ids = "^((Message-ID|Resent-Message-ID|In-Reply-To|References):.*)"
     comma = "(.*,[[:space:]]*)"
     return "".join(
@@ -111,7 +112,7 @@ def header_checks(record: dict[str, Any], names: list[str]) -> str:
             # sendmail(1) puts the name of the user before the address, others behind it.
             *_each(to_or_from, f'"?(root|{user})"?[[:space:]]*(<{address}>)', 2, comma, most=2),
             *_each(to_or_from, f"({inside})[[:space:]]*\\((root|{user})\\)", 1, comma, most=1),
-            *_each(ids, f"@{_any(names)}(\\.localdomain)?>", f"@{HOST_NAME}>", "(.*)", most=5),
+            *_each(ids, f"@{_any(names)}(\\.localdomain)?\\.?>", f"@{HOST_NAME}>", "(.*)", most=5),
         ]
     )
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from smarthost_services import transport
 
-# More accounts than that at one relay share their next hops: each makes its own longer.
-_MOST_ZEROS = 50
+# More accounts than that at one relay share their next hops: each has as many processes as the concurrency is, which a
+# relay that hangs has all of, and there are default_process_limit.
+NEXT_HOPS = 10
 # What may send a password. All else that a relay offers or a template has installed is for other accounts: a SASL
 # plugin that takes XOAUTH2 for one with a password fails. DIGEST-MD5 and NTLM are too weak; -PLUS needs what Postfix
 # does not hand on.
@@ -93,7 +94,7 @@ def nexthops(accounts: list[dict[str, Any]]) -> list[str]:
     hops = []
     for account in accounts:
         place = (account["relay"], account["port"])
-        hops.append(f"[{account['relay']}]:{'0' * (seen.get(place, 0) % _MOST_ZEROS)}{account['port']}")
+        hops.append(f"[{account['relay']}]:{'0' * (seen.get(place, 0) % NEXT_HOPS)}{account['port']}")
         seen[place] = seen.get(place, 0) + 1
     return hops
 

@@ -20,7 +20,8 @@ UNLISTED = "unlisted"
 TAKES_MAIL = "takes-mail"
 
 _BELONGS_TO_NO_ACCOUNT = (
-    "belongs to no account of this qube: send with the address of an account, or add this one to its senders"
+    "belongs to no account of this qube: give one that does (sendmail -f), or add this one to the senders of an"
+    " account"
 )
 
 # It is the same for all accounts: main.cf is what changes from one configuration to the next, at once with the
@@ -99,9 +100,10 @@ smtp-clear-noauth  unix  -  -  n  -  -  smtp
     -o smtp_bind_address=127.0.0.1
     -o smtp_bind_address6=::1
     -o smtp_bind_address_enforce=yes
-# Mail of a sender without an account: a report that names the sender, which error(8) does not know.
+# Mail of a sender without an account: a report that names the sender, which error(8) does not know. By the user, whose
+# processes nobody else gets at.
 unlisted  unix  -  n  n  -  -  pipe
-    flags=q user=nobody
+    flags=q user={user}
     argv=/bin/sh -c {{printf "5.7.1 The sender <%s> {belongs_to_no_account}" "$$1"; exit 69}} sh ${{sender}}
 # Delivery reports, whose sender is <>, go to the user instead of a relay.
 reports  unix  -  n  n  -  -  virtual

@@ -213,6 +213,26 @@ def contradictions(settings: dict[str, str], message_size_limit: str) -> list[st
     return found
 
 
+def too_many_at_once(settings: dict[str, str], accounts: int) -> str:
+    """
+    Say that a relay that hangs would have all processes, and other accounts none, "" if it would not.
+
+    settings : dict
+        Parameters and values, each in its range.
+    accounts : int
+        How many accounts of one relay have a next hop of their own.
+    """
+    names = ("destination_concurrency_limit", "initial_destination_concurrency")
+    most = max((int(value) for name, value in settings.items() if name.endswith(names)), default=2)
+    processes = int(settings.get("default_process_limit", 100))
+    if most * accounts < processes:
+        return ""
+    return (
+        f"settings: {most} deliveries at once for each of {accounts} accounts at one relay are not fewer than"
+        f" default_process_limit, {processes}: a relay that hangs would hold up all mail"
+    )
+
+
 # Why another one may not be set, what to do, and the names: the first line with a matching pattern of fnmatch(3). It
 # only chooses the words.
 _WHY_NOT: tuple[tuple[str, str, str], ...] = (

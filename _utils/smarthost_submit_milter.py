@@ -49,7 +49,11 @@ def own_names(path: str) -> set[str]:
 
 def is_own(address: str, names: set[str]) -> bool:
     """Tell whether an address is one inside this qube."""
-    domain = address.rpartition("@")[2].lower().rstrip(".") if "@" in address else ""
+    local, _, domain = address.rpartition("@")
+    # Which is another one's, in the ways of old to write a route.
+    if re.search("[%!@]", local) or ("@" not in address and "!" in address):
+        return False
+    domain = domain.lower().rstrip(".") if "@" in address else ""
     return not domain or domain in names or domain.startswith(("[127.", "[ipv6:::1]", "[::1]"))
 
 

@@ -98,7 +98,11 @@ class Qube:
     def query(self, key: str, name: str) -> str | None:
         """Look up a key as Postfix does, in the table as main.cf names it."""
         end = f"$smarthost_tables/{name}"
-        words = (word.rstrip(",") for line in self.lines("main.cf") for word in line.split())
+        words = (
+            word.strip(",}").removeprefix("pipemap:{")
+            for line in self.lines("main.cf")
+            for word in line.split()
+        )
         (named,) = {word for word in words if word.endswith(end)}
         kind = named.partition(":")[0].replace(
             "${default_database_type}", self.modules.postmap.default_type()

@@ -221,8 +221,8 @@ ENDS = {
         'elif command == b"E":\n            raise SystemExit(1)\n',
     ),
     "amid its answer": (
-        'say(b"c")\n        elif',
-        "outgoing.flush()\n                raise SystemExit(1)\n        elif",
+        'if not answers or answers[-1][0] != b"y":\n',
+        "outgoing.flush()\n            raise SystemExit(1)\n            if True:\n",
     ),
 }
 

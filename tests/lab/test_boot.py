@@ -64,7 +64,8 @@ FAILURES = {
         " cat /dev/zero > /usr/local/etc/zero",
         "the table /usr/local/etc/postfix/tables-a/saslpass cannot be compiled: "
         "|there is no room in /usr/local/etc/postfix/tables-a"
-        "|dynamicmaps.cf",
+        "|dynamicmaps.cf"
+        "|the name of this qube cannot be written to /usr/local/etc/postfix/tables-a/",
     ),
     "queue without room": (
         f"cp -a {QUEUE} /tmp/queue; mount -t tmpfs -o size=300k,mode=0755 tmpfs {QUEUE}; cp -a /tmp/queue/. {QUEUE};"

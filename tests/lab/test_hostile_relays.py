@@ -11,6 +11,7 @@ import pytest
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .hostile import NAME, WAYS, Hostile
 from .search import forms
+from .tuning import set_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +45,10 @@ def sent(lab: Lab, prepared: Template, hostile: Hostile, relay_b: Relay, subject
         }
         for way in WAYS.values()
     ]
-    # A relay that hangs is given up after so long; by itself, Postfix waits for five minutes.
-    settings = {"smtp_helo_timeout": "10s"}
-    qube = lab.qube("mail-hostile", template=prepared, pillar=pillar(ALICE, *records, BOB, settings=settings))
+    qube = lab.qube("mail-hostile", template=prepared, pillar=pillar(ALICE, *records, BOB))
     qube.apply("postfix_smarthost").check()
+    # A relay that hangs is given up after so long; by itself, Postfix waits for five minutes.
+    set_parameters(qube, smtp_helo_timeout="10s")
     for name, way in WAYS.items():
         qube.send(sender=way.address, to=RECIPIENT, subject=subjects[name])
     for way in WAYS.values():

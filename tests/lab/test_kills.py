@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from smarthost_places import TOP_FILES
+from smarthost_privacy import NAMED
+
 from . import direct
 from .accounts import ALICE, ANN, BOB, RECIPIENT, pillar, unique
 from .delivery import Reckoning
@@ -85,14 +88,16 @@ def assert_whole(qube: Qube) -> None:
     names = {*qube.run("ls", "-A", CONFIG).stdout.split()}
     (tables,) = [name for name in names if name.startswith("tables-")]
     assert names - {tables} <= {
-        *("main.cf", "master.cf", "submit-policy", "dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files"),
-        *("postfix-files.d", "sasl"),
+        *TOP_FILES,
+        *("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files.d", "sasl"),
     }
     inside = {*qube.run("ls", "-A", f"{CONFIG}/{tables}").stdout.split()}
     assert inside == {
         *TABLES,
         *(f"{name}.db" for name in TABLES),
-        *("forwarded_sender", "smtp_generic", "smtp_header_checks", "smtp_delivery_status_filter"),
+        *NAMED,
+        *("forwarded_sender", "manifest", "smtp_delivery_status_filter", "strange_senders"),
+        *("smtpd_command_filter", "smtpd_reject_footers", "strange_access"),
     }
 
 

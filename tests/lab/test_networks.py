@@ -17,6 +17,7 @@ import pytest
 from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, Account, pillar, unique
 from .network import in_namespace
+from .tuning import set_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +72,9 @@ def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay) -> Iterat
     """Give a mail qube with an account at port 587 and one at port 465, and without the timer."""
     assert relay_a.running
     assert relay_b.running
-    qube = lab.qube(unique("mail-net"), template=prepared, pillar=pillar(*ACCOUNTS, settings=QUICK))
+    qube = lab.qube(unique("mail-net"), template=prepared, pillar=pillar(*ACCOUNTS))
     assert direct.run(qube).error is None
+    set_parameters(qube, **QUICK)
     qube.run("systemctl", "stop", TIMER)
     yield qube
     lab.remove(qube)
@@ -261,8 +263,9 @@ def test_a_network_that_drops_one_port_holds_up_its_account_alone(
 def test_ipv6_that_resolves_and_does_not_route(
     lab: Lab, new_qube: Callable[..., Qube], relay_a: Relay
 ) -> None:
-    qube = new_qube(pillar=pillar(ALICE, settings={"inet_protocols": "all", **QUICK}))
+    qube = new_qube(pillar=pillar(ALICE, settings={"inet_protocols": "all"}))
     assert direct.run(qube).error is None
+    set_parameters(qube, **QUICK)
     qube.run("systemctl", "stop", TIMER)
     with other_names(lab, {ALICE.relay: f"{relay_a.address},2001:db8::587"}):
         for route in ("none", "to nowhere"):

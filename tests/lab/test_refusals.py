@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _UNLISTED = (
     "belongs to no account of this qube: send with the address of an account, or add this one to its senders"
 )
+_REPORTED_AS = (
+    "belongs to no account of this qube: give one that does (sendmail -f), or add this one to the senders of an"
+    " account"
+)
 _NULL = "mail without a sender address, or with a malformed one, does not leave this qube"
 
 # By SMTP: sender, recipient, the recipient's answer.
@@ -27,10 +31,10 @@ _ANSWERS = {
         RECIPIENT,
         f"550 5.7.1 <stranger@c.test>: Sender address rejected: it {_UNLISTED}",
     ),
-    "extension": (
-        "alice+x@a.test",
+    "look-alike": (
+        "alice-x@a.test",
         RECIPIENT,
-        f"550 5.7.1 <alice+x@a.test>: Sender address rejected: it {_UNLISTED}",
+        f"550 5.7.1 <alice-x@a.test>: Sender address rejected: it {_UNLISTED}",
     ),
     "another at the provider": (
         *("ann@a.test", RECIPIENT),
@@ -57,7 +61,7 @@ _ANSWERS = {
 }
 _REPORTED = (
     "stranger@c.test",
-    "alice+x@a.test",
+    "alice-x@a.test",
     '"a b;c`id`"@c.test',
     r'"$HOME%s\\n"@c.test',
     "al\u00efce@c.test",
@@ -117,7 +121,7 @@ def test_report_names_the_sender_that_belongs_to_no_account(
     qube.wait_for(lambda: not qube.queue(), "an empty queue")
     (report,) = reports()
     words = " ".join(report.split())
-    assert words.count(f"The sender <{sender}> {_UNLISTED}") == 2
+    assert words.count(f"The sender <{sender}> {_REPORTED_AS}") == 2
     assert relay_a.received(subject) == []
     assert mx.connections() == []
 

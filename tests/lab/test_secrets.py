@@ -214,7 +214,7 @@ def test_password_is_in_no_output_of_a_run_that_fails(lab: Lab, mail: Qube) -> N
     # What nobody thought of: an exception in the midst of it, with its traceback.
     module = lab.qubesctl.srv / "formulas/base/postfix_smarthost-formula/_utils/smarthost_staging.py"
     good = module.read_text()
-    head = "def preflight(places: Places, staging: str, files: dict[str, File], template: str) -> None:\n"
+    head = "def preflight(places: Places, staging: str, plan: Plan, template: str) -> None:\n"
     assert head in good
     try:
         module.write_text(good.replace(head, f"{head}    raise TypeError('forced')\n"))
@@ -337,7 +337,7 @@ def test_password_that_is_missing_in_the_table_keeps_the_message_from_leaving_wi
 ) -> None:
     # It would take mail from anybody.
     relay = lab.relay(
-        "smtp.open.test",
+        "smtp.unlocked.test",
         users={"alice@open.test": ALICE.password},
         settings={
             "smtpd_sender_restrictions": "",

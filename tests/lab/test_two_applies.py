@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,10 @@ def senders(qube: Qube) -> set[str]:
     """Return who has an account in the configuration, after a look at all that has to agree with it."""
     found = []
     for parameter in ("sender_dependent_default_transport_maps", "smtp_sasl_password_maps"):
-        table = qube.run("postconf", "-xh", parameter).stdout.split(",")[0].strip()
+        table = qube.run("postconf", "-xh", parameter).stdout
+        (table,) = re.findall(r"[a-z]+:[^,\s]*/(?:sender_relay|saslpass)\b", table)
         rows = qube.run("postmap", "-s", table).stdout.splitlines()
-        found.append({row.split()[0] for row in rows} - {"<>"})
+        found.append({row.split()[0] for row in rows} - {"<>", "@localhost.localdomain"})
     assert found[0] == found[1]
     names = [
         name for name in qube.run("ls", "-A", CONFIG).stdout.split() if name.startswith(("tables", "stag"))

@@ -61,7 +61,7 @@ PROTECTIONS = (
     protect(
         "a next hop for each account",
         f"{_SHARED}_trouble_of_one_account_leaves_the_others_of_its_relay_flowing[535]",
-        ("{'0' * (seen.get(place, 0) % _MOST_ZEROS)}", ""),
+        ("{'0' * (seen.get(place, 0) % NEXT_HOPS)}", ""),
     ),
     protect(
         "default_destination_concurrency_limit",
@@ -110,6 +110,6 @@ PROTECTIONS = (
     protect(
         "fail: behind the table of passwords",
         "tests/lab/test_secrets.py::test_password_that_is_missing_in_the_table_keeps_the_message_from_leaving_without_a_login",
-        ("{table('saslpass')}, {_BACKSTOP}", "{table('saslpass')}"),
+        (', fail:no_password}}", _BACKSTOP]', ', static:x}}"]'),
     ),
 )

@@ -28,8 +28,8 @@ PROTECTIONS = (
     protect(
         "a clone takes into hold what nothing has looked at",
         "tests/lab/test_held_mail.py::test_held_mail_is_sent_whichever_way_it_is_released[-H ALL]",
-        ('if [ "$(in_maildrop -print -quit)" ]; then', "if false; then"),
-        ('-exec mv -t "$queue/corrupt" {} +', '-exec mv -t "$queue/hold" {} +'),
+        ('stop_holding\n if [ "$(in_maildrop -print -quit)" ]; then', "stop_holding\n if false; then"),
+        ("[ $part != corrupt ] || aside=$queue/corrupt", ""),
     ),
     protect(
         "only Postfix's own words count",
@@ -48,7 +48,7 @@ PROTECTIONS = (
     protect(
         "tries that bring nothing come later and later",
         "tests/lab/test_uplink_watch.py::test_tries_that_bring_nothing_come_later_and_later",
-        ("due[$sender]=$((now + last[$sender]))", "due[$sender]=0"),
+        ("due[$sender]=$((now + pause))", "due[$sender]=0"),
     ),
     protect(
         "a relay has to answer as itself",

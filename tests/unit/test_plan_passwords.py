@@ -39,7 +39,8 @@ def test_a_password_is_looked_up_by_sender_and_never_missing() -> None:
     parameters = main_cf()
     assert parameters["smtp_sender_dependent_authentication"] == "yes"
     assert re.fullmatch(
-        r"\S+/saslpass, pipemap:\{regexp:\{\{/\^\\\[/ none\}\}, fail:no_password\}",
+        r"\S+/saslpass, pipemap:\{\S+/sender_relay, fail:no_password\},"
+        r" pipemap:\{regexp:\{\{/\^\\\[/ none\}\}, fail:no_password\}",
         parameters["smtp_sasl_password_maps"],
     )
     # What is looked up last is the relay: each begins so.

@@ -49,7 +49,7 @@ def test_a_sender_without_an_account_is_bounced() -> None:
     assert parameters["default_transport"] == parameters["relay_transport"] == "unlisted:"
     # Whatever the message and its sender are, the one program that gets it reports it and ends: EX_UNAVAILABLE.
     flags, user, *argv = services()["unlisted unix"][6:]
-    assert (flags, user) == ("flags=q", "user=nobody")
+    assert (flags, user) == ("flags=q", "user=user")
     command = " ".join(argv)
     assert re.fullmatch(
         r'argv=/bin/sh -c \{printf "5\.7\.1 [^"$`\\]+" "\$\$1"; exit 69\} sh \$\{sender\}', command
