@@ -41,6 +41,15 @@ from tests.samples import ALICE
             "References: <1@a> <2@b.c> <3@my-mail.localdomain>\n\t<4@earlier>",
             "REPLACE References: <1@a> <2@b.c> <3@localhost.localdomain>\n\t<4@localhost.localdomain>",
         ),
+        (
+            "References: <2@my-mail.localdomain.> <3@earlier.>",
+            "REPLACE References: <2@localhost.localdomain> <3@localhost.localdomain>",
+        ),
+        ("Mail-Followup-To: user <user@my-mail>", "REPLACE Mail-Followup-To: <user@my-mail>"),
+        (
+            "Disposition-Notification-To: root <root@earlier>",
+            "REPLACE Disposition-Notification-To: <root@earlier>",
+        ),
         # Names that others have.
         ("Message-ID: <1@another-name>", None),
         ("References: <1@localhost> <2@box.localdomain> <3@with-dot>", None),

@@ -162,3 +162,35 @@ def test_recipient_cannot_speak_for_the_queue(unreached) -> None:  # noqa: ANN00
     address = '"queue_name": "deferred", "delay_reason": "connect to x"@x.test'
     assert unreached(row(ALICE, REFUSED[0], address=address)) == [f"{ALICE} {WAYS[ALICE]} -"]
     assert unreached(row(ALICE, REFUSED[0], queue="hold", address=address)) == [f"{ALICE} {WAYS[ALICE]} -"]
+
+
+@pytest.mark.parametrize("there", ["", "smtp.a.test:587"], ids=["away", "back"])
+@pytest.mark.parametrize(
+    "command", ["`touch${IFS}ran`", "$(touch${IFS}ran)", "x[$(touch${IFS}ran)]", "];touch${IFS}ran;["]
+)
+def test_address_of_a_sender_is_never_run(tmp_path: Path, command: str, there: str) -> None:
+    """RFC 5322 allows these in one; unset and arithmetic of bash evaluate what is between brackets."""
+    script = f"""{WATCH}
+state={tmp_path}
+find() {{ echo one; }}
+find_tables() {{ :; }}
+unreached() {{ printf '%s %s\\n' "$SENDER" 'smtp-starttls smtp.a.test 587 4jZ1'; }}
+reached() {{ echo "$THERE"; }}
+retry() {{ echo "tried $*"; }}
+for _ in 1 2 3; do
+    try_again
+    sed -i 's/ [0-9]* \\([0-9]*\\)$/ 0 \\1/' "$state/pauses"
+done
+"""
+    environment = {**os.environ, "SENDER": f"alice+{command}@a.test", "THERE": there, "LC_ALL": "C"}
+    done = subprocess.run(
+        ["bash", "-uc", script], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["tried 4jZ1"] * (3 if there else 0)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_sender_with_a_blank_is_left_to_postfix(unreached) -> None:  # noqa: ANN001
+    """It would be more than one word to the script."""
+    assert unreached(row("a b@c.test", NOT_REACHED[0])) == []

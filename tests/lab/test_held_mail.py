@@ -203,6 +203,25 @@ def test_what_is_brought_in_is_private(new_qube: Callable[..., Qube], relay_a: R
     assert qube.read("/run/seen") == ""
 
 
+def test_report_on_what_cannot_be_taken_in_is_held_too(lab: Lab, new_qube: Callable[..., Qube]) -> None:
+    """The milter refuses one that does not name one sender: the report was once deleted with the place of holding."""
+    qube = new_qube(pillar=pillar(ALICE))
+    assert direct.run(qube).error is None
+    qube.run("systemctl", "stop", "postfix")
+    subject = unique()
+    text = f"From: alice@a.test, bob@b.test\nTo: {RECIPIENT}\nSubject: {subject}\n\nx\n"
+    qube.run("sendmail", "-i", "-t", stdin=text, user="user")
+    qube.shutdown()
+    copy = qube.clone(unique("copy"))
+    copy.start()
+    copy.wait_for(lambda: direct.run(copy, "postfix_smarthost.active").result, "Postfix to run")
+    assert held(copy)
+    copy.run("postsuper", "-H", "ALL")
+    copy.wait_for(lambda: any(subject in str(message) for message in copy.maildir()), "the report")
+    assert copy.run("test", "-e", f"{QUEUE}/foreign", check=False).returncode == 1
+    lab.remove(copy)
+
+
 def test_only_what_root_and_the_user_have_submitted_is_brought_in(
     new_qube: Callable[..., Qube], relay_a: Relay
 ) -> None:

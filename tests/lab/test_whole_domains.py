@@ -114,6 +114,31 @@ def test_missing_password_still_never_means_mail_without_a_login(qube: Qube, rel
         assert relay_a.wait_for(subject, diagnosis=qube.diagnosis).login == ALICE.login
 
 
+def test_missing_row_below_a_whole_domain_is_not_the_domain_s(
+    qube: Qube, relay_a: Relay, relay_b: Relay
+) -> None:
+    """The sender has BOB's relay: ALICE's login is not for that."""
+    tables = qube.run("sh", "-c", "dirname /etc/postfix/tables-?/saslpass").stdout.strip()
+    kept = qube.run("cat", f"{tables}/saslpass").stdout
+    compiled = 'postmap "$(postconf -h default_database_type):$1/saslpass" && postfix reload'
+    before = len(relay_b.logins())
+    try:
+        without = (f"{line}\n" for line in kept.splitlines() if not line.startswith(EXCEPT))
+        qube.write(f"{tables}/saslpass", "".join(without))
+        qube.run("sh", "-c", compiled, "-", tables)
+        subject = unique()
+        qube.run("sendmail", "-f", EXCEPT, RECIPIENT, stdin=f"Subject: {subject}\n\nx\n", user="user")
+        qube.wait_for(
+            lambda: [mail for mail in qube.queue() if mail["recipients"][0].get("delay_reason")], "it to wait"
+        )
+        assert len(relay_b.logins()) == before
+    finally:
+        qube.write(f"{tables}/saslpass", kept)
+        qube.run("sh", "-c", compiled, "-", tables)
+    qube.run("postqueue", "-f")
+    assert relay_b.wait_for(subject, diagnosis=qube.diagnosis).login == BOB.login
+
+
 CLAIMS = {
     "a domain in two accounts": (["@x.example"], ["@X.example"], "@x.example stands already in Account 1"),
     "a domain inside": (["@localhost.localdomain"], [], "address inside the qube"),

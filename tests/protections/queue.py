@@ -46,6 +46,17 @@ PROTECTIONS = (
         ('\t[ -z "${ids[*]}" ] || retry', "\tretry"),
     ),
     protect(
+        "the address of a sender is no script",
+        "tests/functional/test_uplink_reasons.py::test_address_of_a_sender_is_never_run",
+        ("next[$sender]='' last[$sender]=''", 'unset "next[$sender]" "last[$sender]"'),
+    ),
+    protect(
+        "reports on mail that is held are held too",
+        "tests/lab/test_held_mail.py::test_report_on_what_cannot_be_taken_in_is_held_too",
+        ("internal_mail_filter_classes = bounce, notify", "internal_mail_filter_classes ="),
+        ("for part in incoming active deferred hold corrupt; do", "for part in hold corrupt; do"),
+    ),
+    protect(
         "tries that bring nothing come later and later",
         "tests/lab/test_uplink_watch.py::test_tries_that_bring_nothing_come_later_and_later",
         ("due[$sender]=$((now + pause))", "due[$sender]=0"),

@@ -216,3 +216,26 @@ def test_mailbox_and_message_size(mailbox: int, message: int | None, good: bool)
     """local(8) dies of a mailbox limit below that of a message, of which `postfix check` says nothing."""
     others = {} if message is None else {"message_size_limit": message}
     assert (sentences("mailbox_size_limit", mailbox, **others) == []) is good
+
+
+@pytest.mark.parametrize(
+    ("accounts", "given", "good"),
+    [
+        (1, {"default_destination_concurrency_limit": 20}, True),
+        (6, {"default_destination_concurrency_limit": 20}, False),
+        (6, {"smtp-starttls_initial_destination_concurrency": 20}, False),
+        (6, {"default_destination_concurrency_limit": 20, "default_process_limit": 200}, True),
+        (12, {"default_destination_concurrency_limit": 9}, True),
+        (12, {"default_destination_concurrency_limit": 9, "default_process_limit": 90}, False),
+        (300, {}, True),
+    ],
+)
+def test_a_relay_that_hangs_has_never_all_processes(accounts: int, given: dict[str, int], good: bool) -> None:
+    """Each account at a relay has a next hop of its own, up to ten."""
+    record = {
+        "accounts": [ALICE | {"address": f"a{number}@example.com"} for number in range(accounts)],
+        "settings": given,
+    }
+    told = problems(record)
+    assert (told == []) is good
+    assert good or told[0].endswith("a relay that hangs would hold up all mail.")

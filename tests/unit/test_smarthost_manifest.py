@@ -56,6 +56,32 @@ def test_what_a_change_needs(after: Manifest, switch: Switch, changed: list[str]
     assert after.differences(BEFORE)["changed"] == changed
 
 
+DOMAIN = manifest(ALICE | {"senders": ["@dom.test"]}, BOB)
+OF_BOTH = manifest(ALICE | {"senders": ["@dom.test"]}, BOB | {"senders": ["info@dom.test"]})
+EXTENSION = manifest(ALICE, BOB | {"senders": ["alice+work@example.com"]})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "switch"),
+    [
+        (DOMAIN, OF_BOTH, Switch.RESTART),
+        (OF_BOTH, DOMAIN, Switch.RESTART),
+        (BEFORE, EXTENSION, Switch.RESTART),
+        (EXTENSION, BEFORE, Switch.RESTART),
+        (
+            manifest(ALICE | {"senders": ["x@dom.test"]}, BOB),
+            manifest(ALICE, BOB | {"senders": ["@dom.test"]}),
+            Switch.RESTART,
+        ),
+        (BEFORE, DOMAIN, Switch.RELOAD),
+        (DOMAIN, manifest(ALICE | {"senders": ["@dom.test", "info@dom.test"]}, BOB), Switch.RELOAD),
+    ],
+)
+def test_what_another_cover_of_a_sender_needs(before: Manifest, after: Manifest, switch: Switch) -> None:
+    """Between the switch and a reload, mail routed by the old tables would meet the login of the other account."""
+    assert after.switch(before) is switch
+
+
 def test_of_an_unknown_configuration_everything_is_new() -> None:
     assert BEFORE.switch(None) is Switch.RESTART
     assert BEFORE.differences(None)["added"] == sorted(BEFORE.senders)
