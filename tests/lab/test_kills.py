@@ -33,7 +33,7 @@ BEFORE, AFTER = pillar(ALICE, BOB), pillar(ALICE.record(port=465), ANN)
 # The same without a move: Postfix is reloaded.
 RELOADED = pillar(ALICE, ANN)
 # The names of what belongs there, whichever of the two directories of tables is in use.
-TABLES = ("saslpass", "sender_access", "sender_canonical", "sender_relay", "tls_policy")
+TABLES = ("saslpass", "sender_access", "sender_relay", "tls_policy")
 
 
 class Sender:

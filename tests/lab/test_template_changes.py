@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import direct
 from .accounts import ALICE, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def test_debian_12_to_13_to_forky_and_back(
 def boot_with_hash(qube: Qube, relay: Relay, mx: MX) -> None:
     """Let a Postfix of which each program warns of tables of the type hash start with these, good and stale ones."""
     qube.pillar = pillar(ALICE, table_type="hash")
-    assert direct.run(qube).error is None
+    qube.apply("postfix_smarthost").check()
     tables = "/usr/local/etc/postfix/tables-?"
     assert (
         "deprecated"
@@ -100,7 +99,7 @@ def boot_with_hash(qube: Qube, relay: Relay, mx: MX) -> None:
         assert "postfix-smarthost:" not in qube.journal("qubes-misc-post.service")
         assert_all_is_well(qube, relay, mx, old)
     qube.pillar = pillar(ALICE)
-    assert direct.run(qube).error is None
+    qube.apply("postfix_smarthost").check()
 
 
 # What an upgrade may do to a template: other users, another preferred type of table, other services.

@@ -133,21 +133,24 @@ def test_tries_that_bring_nothing_come_later_and_later(qube: Qube, hangs_up: Ser
     # When that is over, the next one is longer, up to Postfix's own longest.
     for length in ("80", "160"):
         qube.run("sed", "-i", "s/ [0-9]* / 0 /", pauses)
+        qube.wait_for(lambda: settled(qube), "it to be deferred")
         look(qube)
         assert qube.read(pauses).split()[2] == length
     qube.run("sed", "-i", "s/ [0-9]* [0-9]*$/ 0 800/", pauses)
+    qube.wait_for(lambda: settled(qube), "it to be deferred")
     look(qube)
     assert qube.read(pauses).split()[2] == "900"
     assert qube.run("cat", pauses, user="nobody", check=False).returncode != 0
 
 
 def test_with_nothing_that_waits_one_program_is_started(qube: Qube) -> None:
-    # Bash repeats the first character of PS4 in each subshell.
-    done = qube.run("env", "PS4=> ", "bash", "-x", direct.BOOT_SCRIPT, "uplink")
-    traced = [line.lstrip(">").split()[0] for line in done.stderr.splitlines() if line.startswith(">")]
+    # Bash writes a + more in each subshell.
+    lines = qube.run("bash", "-x", direct.BOOT_SCRIPT, "uplink").stderr.splitlines()
+    traced = [line.lstrip("+").split()[0].strip("'") for line in lines if line.startswith("+")]
     builtin = qube.run("bash", "-c", "compgen -bk").stdout.split()
     functions = qube.run("sed", "-n", r"s/^\([a-z_]*\)() {$/\1/p", direct.BOOT_SCRIPT).stdout.split()
-    assert [word for word in traced if word not in (*builtin, *functions) and "=" not in word] == ["find"]
+    programs = [word for word in traced if word not in (*builtin, *functions) and "=" not in word]
+    assert programs == ["find"], lines
 
 
 def test_network_that_comes_back_is_seen_with_the_look_ups_of_the_system(

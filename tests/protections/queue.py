@@ -5,15 +5,19 @@ from tests.protections.protection import protect
 
 PROTECTIONS = (
     protect(
-        "a lock that root alone can take",
+        "a lock that root alone can take: a file in a directory, of which either alone would do",
         "tests/lab/test_locks.py::test_an_apply_and_a_cleaning_wait_for_nobody",
         ('return os.path.join(self.state_dir, "lock")', 'return self._at("usr/local/etc/lock")'),
         ("os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600", "os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644"),
+        (
+            "os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)",
+            "os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)",
+        ),
     ),
     protect(
         "a table of aliases that root alone can lock",
-        "tests/lab/test_locks.py::test_local_mail_waits_for_nobody",
-        ("\tguard_aliases\n\tcompile_tables\n", "\tcompile_tables\n"),
+        "tests/functional/test_alias_table_mode.py::test_aliases_of_the_type_hash_are_root_s_alone[hash-384]",
+        ('(0o600 if alias and built.endswith(".db") else 0o666)', "0o666"),
     ),
     protect(
         "only mail of root and the user is brought in",
