@@ -19,6 +19,8 @@ import smarthost_take_over
 from smarthost_files import to_ascii
 from smarthost_places import Places
 
+_BOOT_SCRIPT_PUT = "postfix_smarthost.boot_script_put"
+
 
 def _pillar(key: str) -> Any:  # noqa: ANN401 - a pillar may hold anything
     """Return what a pillar has under a key, None without it; from Salt 3008 on, pillar.get shows stars instead."""
@@ -56,8 +58,8 @@ def configure(
         Only tell what would change.
 
     Returns a dictionary of ``changes`` (names of ``accounts`` and ``files`` that were added, removed or changed,
-    never values; empty when nothing changed) and ``notes``: sentences that name what of a configuration made by
-    hand is not carried over.
+    never values, and the ``boot_script`` if it had to be that of this version first; empty when nothing changed) and
+    ``notes``: sentences that name what of a configuration made by hand is not carried over.
 
     Raises CommandExecutionError with one sentence for each problem, of which none holds a password.
 
@@ -68,7 +70,7 @@ def configure(
         salt-call --local postfix_smarthost.configure /etc/ssl/certs/ca-certificates.crt /usr/bin/procmail test=True
     """
     qubes = _pillar("qubes")
-    return smarthost_apply.configure(
+    done = smarthost_apply.configure(
         _pillar("postfix_smarthost"),
         {"ca_file": ca_file, "procmail": procmail},
         Places(root),
@@ -76,6 +78,9 @@ def configure(
         prepares=prepares,
         test=test,
     )
+    # For a prediction: what comes after this would find the script in its place.
+    __context__[_BOOT_SCRIPT_PUT] = "boot_script" in done["changes"]
+    return done
 
 
 def put_boot_script(root: str = "/", test: bool = False) -> dict[str, str]:
@@ -97,6 +102,8 @@ def put_boot_script(root: str = "/", test: bool = False) -> dict[str, str]:
 
         salt-call --local postfix_smarthost.put_boot_script test=True
     """
+    if test and __context__.get(_BOOT_SCRIPT_PUT):
+        return {}
     with smarthost_apply.told_in_a_sentence("activated"):
         return smarthost_programs.put_boot_script(Places(root), test)
 

@@ -99,6 +99,10 @@ def configure(
         notes = smarthost_take_over.not_carried_over(places, plan, record, user.pw_dir)
         told = {name for names in changes.get("accounts", {}).values() for name in names}
         notes += smarthost_providers.derived([a for a in record["accounts"] if told & {*a["senders"]}])
+        if replace and os.path.lexists(places.boot_script):
+            put = smarthost_programs.put_boot_script(places, test=True)
+            if put:
+                changes["boot_script"] = {how: [path] for path, how in put.items()}
         missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
             changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}

@@ -39,7 +39,7 @@ def prepared(lab: Lab) -> Template:
     return template
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare(lab: Lab) -> Template:
     """Give a template that no test changes."""
     return lab.template("debian-13")

@@ -109,12 +109,7 @@ def test_message_waits_at_its_provider_while_the_disk_is_full(qube: Qube, mailbo
     subject = unique()
     own = qube.pillar
     mailbox.put(subject, _message(subject, 1_000))
-    full = pillar(ALICE, settings={"message_size_limit": _LIMIT, "queue_minfree": 10**9})
     try:
-        # The apply itself asks for room, too.
-        refused = direct.run(qube, pillar=full).error
-        assert refused is not None
-        assert "452 4.3.1 Insufficient system storage: the disk that holds the queue, /rw, is full" in refused
         qube.run("postconf", "-e", f"queue_minfree = {10**14}")
         # Postfix waits until a main.cf is some seconds old.
         qube.run("touch", "-d", "-1 minute", "/etc/postfix/main.cf")

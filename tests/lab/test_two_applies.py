@@ -43,9 +43,10 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 def senders(qube: Qube) -> set[str]:
     """Return who has an account in the configuration, after a look at all that has to agree with it."""
     found = []
-    for parameter in ("sender_dependent_default_transport_maps", "smtp_sasl_password_maps"):
+    names = {"sender_dependent_default_transport_maps": "sender_relay", "smtp_sasl_password_maps": "saslpass"}
+    for parameter, name in names.items():
         table = qube.run("postconf", "-xh", parameter).stdout
-        (table,) = re.findall(r"[a-z]+:[^,\s]*/(?:sender_relay|saslpass)\b", table)
+        (table,) = re.findall(r"[a-z]+:[^,\s]*/" + name + r"\b", table)
         rows = qube.run("postmap", "-s", table).stdout.splitlines()
         found.append({row.split()[0] for row in rows} - {"<>", "@localhost.localdomain"})
     assert found[0] == found[1]
