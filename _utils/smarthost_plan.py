@@ -39,7 +39,7 @@ from smarthost_relays import (
 )
 from smarthost_services import REPORTS, UNLISTED, master_cf
 from smarthost_sorting import DELIVER, mailbox_command, procmailrc
-from smarthost_submission import COMMAND_FILTER, REFUSED, REJECT_FOOTERS, submission
+from smarthost_submission import COMMAND_FILTER, REJECT_FOOTERS, submission
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
 TABLES_PARAMETER = "smarthost_tables"
@@ -170,7 +170,6 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         "sender_canonical": File(_MANAGED + sender_canonical(record, names)),
         "smtp_generic": File(_MANAGED + generic(record, names), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, names), mode=0o600),
-        "strange_access": File(_MANAGED + "".join(f"/{pattern}/ {REFUSED}\n" for pattern in _STRANGE)),
         "strange_senders": File(_MANAGED + "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in _STRANGE)),
         "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
         "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),

@@ -16,7 +16,7 @@ MESSAGE_SIZE_LIMIT = 100 * 1024 * 1024
 QUEUE_MINFREE = 20 * 1024 * 1024
 
 _UNLISTED = "it belongs to no account of this qube: send with the address of an account, or add this one to its senders"
-REFUSED = f"550 5.7.1 {_UNLISTED}"
+_REFUSED = f"550 5.7.1 {_UNLISTED}"
 _NULL = "mail without a sender address, or with a malformed one, does not leave this qube"
 
 
@@ -45,10 +45,9 @@ def submission(user: str, sender_access: str, regexps: str) -> dict[str, str]:
         "smtpd_client_restrictions": "check_policy_service unix:private/submit-policy, reject_unauth_pipelining",
         # A recipient on the outside is refused for the sender's sake, in words that say so.
         "smtpd_relay_restrictions": f"check_sender_access {regexps}local_senders,"
-        f" check_sender_access {regexps}strange_access,"
         f" check_sender_access {sender_access}, permit_auth_destination,"
         f" check_sender_access inline:{{ {{<> = 550 5.7.1 {_NULL}}} }},"
-        f" check_sender_access static:{{{REFUSED}}}, reject",
+        f" check_sender_access static:{{{_REFUSED}}}, reject",
         # Local senders are rewritten later than it is looked whether their recipient is known.
         "smtpd_reject_unlisted_recipient": "no",
         "smtpd_recipient_restrictions": f"check_recipient_access {regexps}local_recipients, reject_non_fqdn_recipient",

@@ -41,7 +41,6 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
                 "sender_canonical",
                 "smtp_generic",
                 "smtp_header_checks",
-                "strange_access",
                 "strange_senders",
                 "forwarded_sender",
                 "smtp_delivery_status_filter",

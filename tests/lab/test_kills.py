@@ -97,7 +97,7 @@ def assert_whole(qube: Qube) -> None:
         *(f"{name}.db" for name in TABLES),
         *NAMED,
         *("forwarded_sender", "manifest", "smtp_delivery_status_filter", "strange_senders"),
-        *("smtpd_command_filter", "smtpd_reject_footers", "strange_access"),
+        *("smtpd_command_filter", "smtpd_reject_footers"),
     }
 
 

@@ -25,7 +25,6 @@ FIXED = (
     "tables-b/local_senders",
     "tables-b/recipients",
     "tables-b/sender_canonical",
-    "tables-b/strange_access",
     "tables-b/strange_senders",
     "tables-b/smtp_delivery_status_filter",
 )

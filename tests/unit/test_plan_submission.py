@@ -21,7 +21,7 @@ def test_only_this_qube_hands_mail_in_and_only_for_its_accounts() -> None:
     for name in ("authorized_submit_users", "authorized_mailq_users", "authorized_flush_users"):
         assert parameters[name] == "root, user"
     assert re.fullmatch(
-        r"check_sender_access regexp:\S+/local_senders, check_sender_access regexp:\S+/strange_access,"
+        r"check_sender_access regexp:\S+/local_senders,"
         r" check_sender_access \S+/sender_access, permit_auth_destination,"
         r" check_sender_access inline:\{ \{<> = 550 [^}]+\} \}, check_sender_access static:\{550 [^}]+\}, reject",
         parameters["smtpd_relay_restrictions"],
