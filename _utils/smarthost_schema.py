@@ -97,16 +97,17 @@ TLS = (
         "mode",
         Kind("`starttls`, `implicit` or `none`", {"enum": ["starttls", "implicit", "none"]}),
         "`implicit` on port 465, else `starttls`",
-        "When TLS begins. `none` is for a [program in this qube](#proton-bridge-and-other-programs-in-the-qube), with"
-        " 127.0.0.1, ::1 or `localhost` as its relay.",
+        "When TLS begins. `none` is for a [program in this qube]"
+        "(docs/relays.md#proton-bridge-and-other-programs-in-the-qube), with 127.0.0.1, ::1 or `localhost`"
+        " as its relay.",
         readers.choice(*TLS_MODES),
     ),
     Key(
         "ca",
         TEXT,
         "none",
-        "PEM certificate of a [private CA](#a-relay-with-a-private-ca). Only this CA is then trusted for this relay,"
-        " and it is trusted for no other.",
+        "PEM certificate of a [private CA](docs/relays.md#a-relay-with-a-private-ca). Only this CA is then"
+        " trusted for this relay, and it is trusted for no other.",
         readers.ca,
         absent="",
     ),
@@ -142,7 +143,7 @@ ACCOUNT = (
         Kind("`password` or `none`", {"enum": [*AUTH]}),
         "`password`",
         "`none`: the relay accepts mail without a login. Its certificate is still verified."
-        " See [A relay without a login](#a-relay-without-a-login).",
+        " See [A relay without a login](docs/relays.md#a-relay-without-a-login).",
         readers.choice(*AUTH),
         absent="password",
     ),

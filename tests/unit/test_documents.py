@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What README.md quotes of the formula's own sentences is what the formula says."""
+"""What the documents quote of the formula's own sentences is what the formula says, and their links lead somewhere."""
 
 import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.checkout import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TROUBLESHOOTING = README.partition("## Troubleshooting\n")[2].partition("\n## ")[0]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 # What Postfix says.
 NOT_OURS = {
     "Host found but no data record of requested type",
@@ -61,7 +63,19 @@ def test_sentences_that_are_quoted_are_said() -> None:
     assert {text for text in quoted - NOT_OURS if text not in said} == set()
 
 
-def test_links_to_headings_lead_somewhere() -> None:
-    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]*)\)", README)) <= anchors
+def anchors(document: Path) -> set[str]:
+    """What GitHub makes of the headings of a document."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    astray = []
+    for link in re.findall(r"\]\(([^)]*)\)", document.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        to = (document.parent / path).resolve() if path else document
+        if ":" not in path and not (to.exists() and (not anchor or anchor in anchors(to))):
+            astray.append(link)
+    assert astray == []
