@@ -98,7 +98,12 @@ try_again() {
 	local waiting there sender host port id after pause
 	local -i now
 	local -A next=() last=() due=() ids=()
-	[ "$(find /var/spool/postfix/deferred -type f -print -quit)" ] && find_tables || return 0
+	if [ -z "$(find /var/spool/postfix/deferred -type f -print -quit)" ]; then
+		# The last try brought something.
+		[ ! -s "$state/pauses" ] || : >"$state/pauses"
+		return 0
+	fi
+	find_tables || return 0
 	waiting=$(unreached)
 	there=$(reached <<<"$waiting")
 	read -r after _ </proc/uptime

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .relay import Relay, Server
 
 TIMER = "postfix-smarthost-uplink.timer"
+PAUSES = "/run/postfix-smarthost/pauses"
 # Who ends the connection at each login, as some do at a wrong password.
 _HANGS_UP = r"""
 import socket, ssl, threading
@@ -127,20 +128,19 @@ def test_tries_that_bring_nothing_come_later_and_later(qube: Qube, hangs_up: Ser
         look(qube)
         qube.wait_for(lambda: settled(qube), "it to be deferred")
     assert hangs_up.log().count("login") == second
-    pauses = "/run/postfix-smarthost/pauses"
-    (pause,) = [line.split() for line in qube.read(pauses).splitlines()]
+    (pause,) = [line.split() for line in qube.read(PAUSES).splitlines()]
     assert (pause[0], pause[2]) == (HANGS_UP["address"], "40")
     # When that is over, the next one is longer, up to Postfix's own longest.
     for length in ("80", "160"):
-        qube.run("sed", "-i", "s/ [0-9]* / 0 /", pauses)
+        qube.run("sed", "-i", "s/ [0-9]* / 0 /", PAUSES)
         qube.wait_for(lambda: settled(qube), "it to be deferred")
         look(qube)
-        assert qube.read(pauses).split()[2] == length
-    qube.run("sed", "-i", "s/ [0-9]* [0-9]*$/ 0 800/", pauses)
+        assert qube.read(PAUSES).split()[2] == length
+    qube.run("sed", "-i", "s/ [0-9]* [0-9]*$/ 0 800/", PAUSES)
     qube.wait_for(lambda: settled(qube), "it to be deferred")
     look(qube)
-    assert qube.read(pauses).split()[2] == "900"
-    assert qube.run("cat", pauses, user="nobody", check=False).returncode != 0
+    assert qube.read(PAUSES).split()[2] == "900"
+    assert qube.run("cat", PAUSES, user="nobody", check=False).returncode != 0
 
 
 def test_with_nothing_that_waits_one_program_is_started(qube: Qube) -> None:
@@ -168,3 +168,7 @@ def test_network_that_comes_back_is_seen_with_the_look_ups_of_the_system(
     look(qube)
     assert_delivers(qube, relay_a)
     qube.wait_for(lambda: not qube.queue(), "the queue to be empty")
+    # A try that brought something holds up none of the next outage.
+    assert ALICE.address in qube.read(PAUSES)
+    look(qube)
+    assert qube.read(PAUSES) == ""
