@@ -98,11 +98,17 @@ def test_mail_that_waits_outlives_the_end_of_the_qube(
 def test_a_week_off_and_then_offline_bounces_nothing(mail_qube: Qube, relay_a: Relay, mx: MX) -> None:
     mail_qube.network("down")
     try:
-        subjects = {age: send(mail_qube) for age in (8 * DAY, 29 * DAY, 31 * DAY)}
-        mail_qube.wait_for(lambda: len(deferred(mail_qube)) == 3, "the mails to be deferred")
+        subjects, ids = {}, {}
+        for age in (8 * DAY, 29 * DAY, 31 * DAY):
+            subjects[age] = send(mail_qube)
+            # The order of queue IDs is not that of their messages.
+            (ids[age],) = mail_qube.wait_for(
+                lambda: {mail["queue_id"] for mail in deferred(mail_qube)} - {*ids.values()},
+                "the mail to be deferred",
+            )
         mail_qube.run("systemctl", "stop", "postfix")
-        for mail, age in zip(sorted(deferred(mail_qube), key=lambda m: m["queue_id"]), subjects, strict=True):
-            mail_qube.run("python3", "-c", _AGE, mail["queue_id"], str(age))
+        for age, queue_id in ids.items():
+            mail_qube.run("python3", "-c", _AGE, queue_id, str(age))
         mail_qube.restart()
         mail_qube.run("postqueue", "-f")
 
