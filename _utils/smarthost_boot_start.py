@@ -98,8 +98,10 @@ find_tables() {
 	tables=${values[0]:-}
 	aliases=${values[1]:-}
 	kind=${tables%%:*}
-	tables=${tables#*:}
 	tables=${tables%/*}
+	# By its last name only: while a main.cf is a second old, postconf(1) may expand $config_directory to its default
+	# instead of what -c says (seen with 3.10).
+	tables=$config/${tables##*/}
 	case $kind in
 	hash) suffix=.db ;;
 	lmdb | cdb) suffix=.$kind ;;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A qube that a version before configured: it starts mail at boot with the present script, and an apply takes it on."""
+"""A boot finds the tables that it has to: those of a version before, too, and those that are a moment old."""
 
 from __future__ import annotations
 
@@ -49,3 +49,14 @@ def test_tables_of_version_0_1_start_and_are_taken_on(
     qube.restart()
     sends(qube, relay_a)
     assert mx.connections() == []
+
+
+def test_boot_right_after_a_change_keeps_the_tables(new_qube: Callable[..., Qube], relay_a: Relay) -> None:
+    """postconf(1) expands $config_directory otherwise while main.cf is new; the tables then counted as left over."""
+    qube = new_qube(pillar=pillar(ALICE))
+    assert direct.run(qube).error is None
+    qube.run("systemctl", "stop", "postfix")
+    qube.run("umount", "/etc/postfix")
+    qube.run("sh", "-c", f"touch {CONFIG}/main.cf && exec {direct.BOOT_SCRIPT}")
+    assert qube.run("ls", f"{CONFIG}/tables-a/sender_relay").returncode == 0
+    sends(qube, relay_a)
