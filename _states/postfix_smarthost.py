@@ -7,6 +7,7 @@ The work is done by the execution module of the same name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from salt.exceptions import CommandExecutionError
@@ -48,24 +49,24 @@ def configured(
             - ca_file: /etc/ssl/certs/ca-certificates.crt
             - procmail: /usr/bin/procmail
     """
+    return _told(
+        name,
+        lambda test: __salt__["postfix_smarthost.configure"](
+            ca_file=ca_file, procmail=procmail, prepares=prepares, root=root, test=test
+        ),
+        "The configuration is in place.",
+        "The configuration {} changed.",
+    )
+
+
+def _told(name: str, do: Callable[[bool], dict[str, Any]], unchanged: str, changed: str) -> dict[str, Any]:
+    """Let a module do something, or only tell what it would do, and say what it has done, and its notes."""
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
     try:
-        done = __salt__["postfix_smarthost.configure"](
-            ca_file=ca_file,
-            procmail=procmail,
-            prepares=prepares,
-            root=root,
-            test=__opts__["test"],
-        )
+        done = do(__opts__["test"])
     except CommandExecutionError as problem:
-        ret["result"] = False
-        ret["comment"] = str(problem)
+        ret.update(result=False, comment=str(problem))
         return ret
-    return _told(ret, done, "The configuration is in place.", "The configuration {} changed.")
-
-
-def _told(ret: dict[str, Any], done: dict[str, Any], unchanged: str, changed: str) -> dict[str, Any]:
-    """Say what a module has done, or would do, and its notes."""
     ret["changes"] = done["changes"]
     if not ret["changes"]:
         comment = unchanged
@@ -95,14 +96,15 @@ def boot_script(name: str, root: str = "/") -> dict[str, Any]:
           postfix_smarthost.boot_script:
             - name: /rw/config/rc.local.d/50-postfix-smarthost.rc
     """
-    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
-    try:
-        changes = __salt__["postfix_smarthost.put_boot_script"](root=root, test=__opts__["test"])
-    except CommandExecutionError as problem:
-        ret.update(result=False, comment=str(problem))
-        return ret
-    done = {"changes": changes, "notes": []}
-    return _told(ret, done, "The boot script is in place.", "The boot script {} written.")
+    return _told(
+        name,
+        lambda test: {
+            "changes": __salt__["postfix_smarthost.put_boot_script"](root=root, test=test),
+            "notes": [],
+        },
+        "The boot script is in place.",
+        "The boot script {} written.",
+    )
 
 
 def sole_start(name: str, root: str = "/") -> dict[str, Any]:
@@ -125,13 +127,12 @@ def sole_start(name: str, root: str = "/") -> dict[str, Any]:
           postfix_smarthost.sole_start:
             - name: /rw/config/rc.local
     """
-    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
-    try:
-        done = __salt__["postfix_smarthost.take_over_rc_local"](root=root, test=__opts__["test"])
-    except CommandExecutionError as problem:
-        ret.update(result=False, comment=str(problem))
-        return ret
-    return _told(ret, done, "No line had to be taken out.", "What starts Postfix {} taken out.")
+    return _told(
+        name,
+        lambda test: __salt__["postfix_smarthost.take_over_rc_local"](root=root, test=test),
+        "No line had to be taken out.",
+        "What starts Postfix {} taken out.",
+    )
 
 
 def removed(name: str, root: str = "/") -> dict[str, Any]:
@@ -152,13 +153,12 @@ def removed(name: str, root: str = "/") -> dict[str, Any]:
           postfix_smarthost.removed:
             - name: /usr/local/etc/postfix
     """
-    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
-    try:
-        done = __salt__["postfix_smarthost.remove"](root=root, test=__opts__["test"])
-    except CommandExecutionError as problem:
-        ret.update(result=False, comment=str(problem))
-        return ret
-    return _told(ret, done, "There is no configuration.", "The configuration {} removed.")
+    return _told(
+        name,
+        lambda test: __salt__["postfix_smarthost.remove"](root=root, test=test),
+        "There is no configuration.",
+        "The configuration {} removed.",
+    )
 
 
 def active(name: str, root: str = "/") -> dict[str, Any]:
