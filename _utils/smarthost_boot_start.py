@@ -111,8 +111,9 @@ find_tables() {
 	# Those of version 0.1, which has no manifest.
 	sources=("$tables"/{sender_relay,saslpass,sender_canonical,sender_access,tls_policy}) allowed=''
 	[ ! -e "$tables/disposables" ] || allowed=disposables
-	[ ! -e "$tables/manifest" ] || sources=()
-	[ ! -e "$tables/manifest" ] || while read -r fact value _; do
+	[ -e "$tables/manifest" ] || return 0
+	sources=()
+	while read -r fact value _; do
 		case $fact in
 		table) sources+=("$tables/$value") ;;
 		allow) allowed+=" $value" ;;
@@ -267,8 +268,7 @@ start() {
 	silently make_queue || give_up "the queue cannot be made in $queue: $said"
 	# At a boot there is nothing beneath, as a rule. What comes in this moment, the watch finds.
 	covered=$(find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f -print -quit 2>/dev/null)
-	[ ! -e "$state/mounted" ] || covered=yes
-	[ ! -e "$state/mounted" ] || again_in_this_boot=yes
+	[ ! -e "$state/mounted" ] || covered=yes again_in_this_boot=yes
 	read -r text _ </proc/uptime
 	echo "${text%.*}" >"$state/mounted"
 	# From here on mail that is handed in waits where it lasts.

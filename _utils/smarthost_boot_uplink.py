@@ -115,12 +115,10 @@ try_again() {
 		if [ "$id" != - ] && [[ $'\n'$there$'\n' != *$'\n'"$host:$port"$'\n'* ]]; then
 			# What is tried when it answers again is another try.
 			# Not by unset or in arithmetic, which would evaluate what the sender's address holds.
-			next[$sender]='' last[$sender]=''
+			next[$sender]='' last[$sender]='' id=-
 		fi
 		due[$sender]=${next[$sender]:-0}
-		if [ "$id" != - ] && [[ $'\n'$there$'\n' = *$'\n'"$host:$port"$'\n'* ]] && [ "${due[$sender]}" -le $now ]; then
-			ids[$id]=$sender
-		fi
+		[ "$id" = - ] || [ "${due[$sender]}" -gt $now ] || ids[$id]=$sender
 	done <<<"$waiting"
 	for sender in "${ids[@]}"; do
 		[ "${due[$sender]}" -gt $now ] && continue
