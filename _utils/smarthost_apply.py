@@ -99,10 +99,9 @@ def configure(
         notes = smarthost_take_over.not_carried_over(places, plan, record, user.pw_dir)
         told = {name for names in changes.get("accounts", {}).values() for name in names}
         notes += smarthost_providers.derived([a for a in record["accounts"] if told & {*a["senders"]}])
-        if replace and os.path.lexists(places.boot_script):
-            put = smarthost_programs.put_boot_script(places, test=True)
-            if put:
-                changes["boot_script"] = {how: [path] for path, how in put.items()}
+        renewed = smarthost_programs.renew_boot_script(places, test=True) if replace else {}
+        if renewed:
+            changes["boot_script"] = {how: [path] for path, how in renewed.items()}
         missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
             changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}
@@ -191,9 +190,8 @@ class _Change:
             with self._old_one_named():
                 smarthost_staging.build(self._places, self._staging, self._plan)
                 smarthost_staging.preflight(self._places, self._staging, self._plan, self._template)
-            if os.path.lexists(self._places.boot_script):
-                # That of an older version may not know these tables; the present one knows those of older versions.
-                smarthost_programs.put_boot_script(self._places)
+            # That of an older version may not know these tables; the present one knows those of older versions.
+            smarthost_programs.renew_boot_script(self._places)
             remove(self._config_dir, self._new)
             self._make_live()
         except BaseException:

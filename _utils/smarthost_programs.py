@@ -68,5 +68,10 @@ def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
     return {path: "changed" if there else "added"}
 
 
+def renew_boot_script(places: Places, test: bool = False) -> dict[str, str]:
+    """Do the same as ``put_boot_script``, but only where a boot script is in its place."""
+    return put_boot_script(places, test) if os.path.lexists(places.boot_script) else {}
+
+
 def _beside(name: str) -> str:
     return read(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))
