@@ -25,7 +25,7 @@ from collections.abc import Iterator
 
 from postfix_programs import error, failed, run, sentence
 from postfix_table_files import cdb_keys, has_rows
-from smarthost_files import locked
+from smarthost_files import locked, sync
 from smarthost_places import Places
 
 # Of all builds: a source that others may read, as /etc/aliases, others may lock. In seconds.
@@ -130,11 +130,7 @@ def _publish(built: str, target: str, source: int, like: os.stat_result, alias: 
     finally:
         os.close(descriptor)
     os.replace(built, target)
-    directory = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(os.path.dirname(target))
 
 
 def _compile(

@@ -45,6 +45,15 @@ def _xn_label(label: str) -> str:
     return encodings.idna.ToASCII(label).decode("ascii").lower()
 
 
+def is_ip_address(value: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        # Whatever follows a "%" would be the zone of an IPv6 address.
+        return bool(ipaddress.ip_address(value)) and "%" not in value
+    except ValueError:
+        return False
+
+
 def is_loopback(relay: str) -> bool:
     """
     Tell whether a relay is an address of this qube itself.

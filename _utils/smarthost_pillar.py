@@ -18,8 +18,8 @@ from typing import Any
 
 import smarthost_lists
 import smarthost_providers
-from smarthost_names import is_loopback
-from smarthost_readers import Wrong, discarded, is_ip_address
+from smarthost_names import is_ip_address, is_loopback
+from smarthost_readers import Wrong, discarded
 from smarthost_relays import NEXT_HOPS
 from smarthost_schema import (
     ACCOUNT,

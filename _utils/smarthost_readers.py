@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
 
-from smarthost_names import certificates, xn_form
+from smarthost_names import certificates, is_ip_address, xn_form
 from smarthost_settings import TUNABLE, refused, setting_text
 from smarthost_text import in_typographic_quotes, odd_characters
 
@@ -267,15 +266,6 @@ def user(value: object) -> str:
     if isinstance(value, str) and _USER.fullmatch(value) and value != "root":
         return value
     raise Wrong(" must be the name of the local user who reads the mail, in Qubes usually user")
-
-
-def is_ip_address(value: str) -> bool:
-    """Tell whether a text is an IP address."""
-    try:
-        # Whatever follows a "%" would be the zone of an IPv6 address.
-        return bool(ipaddress.ip_address(value)) and "%" not in value
-    except ValueError:
-        return False
 
 
 def is_utf8(value: str) -> bool:

@@ -10,9 +10,9 @@ RFC 8689 on TLS-Required.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
+from smarthost_names import is_ip_address
 from smarthost_services import transport
 
 # More accounts than that at one relay share their next hops: each has as many processes as the concurrency is, which a
@@ -179,14 +179,7 @@ def _policy(account: dict[str, Any], ca_file: str) -> str:
     elif account["ca"]:
         # With it, the system's CAs vouch for nothing here (smtp_tls_trust_anchor_file in postconf(5)).
         words.append(f"tafile={ca_file}")
-    if not _is_address(account["relay"]):
+    if not is_ip_address(account["relay"]):
         # smtp_tls_servername would send an address, too, which is no name.
         words.append(f"servername={account['relay']}")
     return " ".join(words)
-
-
-def _is_address(relay: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(relay))
-    except ValueError:
-        return False
