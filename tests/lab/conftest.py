@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import direct
 from .accounts import RECIPIENTS, unique
 from .lab import Lab
 
@@ -67,6 +68,33 @@ def relay_b(lab: Lab) -> Relay:
 def mx(lab: Lab) -> MX:
     """Give the host that no mail must ever reach from a qube."""
     return lab.mx
+
+
+@pytest.fixture(scope="module")
+def applied_qube(lab: Lab, prepared: Template) -> Callable[..., Qube]:
+    """Give a function that makes the qube of a module: with accounts applied, packages, and another local user."""
+
+    def make(
+        name: str, own: Mapping[str, Any], *hosts: Relay | MX, packages: tuple[str, ...] = (), user: str = ""
+    ) -> Qube:
+        for host in hosts:
+            assert host.running
+        qube = lab.qube(name, template=prepared, pillar=own)
+        assert direct.run(qube).error is None
+        if user:
+            qube.run("useradd", "--create-home", user)
+        if packages:
+            qube.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, timeout=120)
+        return qube
+
+    return make
+
+
+@pytest.fixture
+def empty_queue(qube: Qube) -> Iterator[None]:
+    """Leave nothing to the next test of a module with one qube."""
+    yield
+    qube.run("postsuper", "-d", "ALL", check=False)
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .outcome import refused
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
     from .relay import MX, Relay
 
 PROGRAMS = ("git-email", "libmailtools-perl", "s-nail", "bsd-mailx", "mutt", "vacation")
@@ -24,14 +24,8 @@ STRANGER = "carol@c.test"
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay, mx: MX) -> Qube:
-    assert relay_a.running
-    assert relay_b.running
-    assert mx.running
-    made = lab.qube("mail-from", template=prepared, pillar=pillar(ALICE, BOB))
-    assert direct.run(made).error is None
-    made.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *PROGRAMS, timeout=120)
-    return made
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay, mx: MX) -> Qube:
+    return applied_qube("mail-from", pillar(ALICE, BOB), relay_a, relay_b, mx, packages=PROGRAMS)
 
 
 def shell(qube: Qube, script: str, stdin: str = "", **variables: str) -> None:

@@ -13,8 +13,9 @@ from .accounts import ALICE, RECIPIENT, pillar, unique
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
     from .relay import MX, Relay
 
 _LIMIT = 2_000_000
@@ -42,15 +43,10 @@ _GOOD = (
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, mx: MX) -> Qube:
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, mx: MX) -> Qube:
     """Give a qube with fetchmail, whose sendmail(1) takes less than it does as it comes."""
-    assert relay_a.running
-    assert mx.running
-    settings = {"message_size_limit": _LIMIT}
-    made = lab.qube("mail-fetched", template=prepared, pillar=pillar(ALICE, settings=settings))
-    assert direct.run(made).error is None
-    made.run("apt-get", "install", "-y", "-qq", "fetchmail", timeout=120)
-    return made
+    own = pillar(ALICE, settings={"message_size_limit": _LIMIT})
+    return applied_qube("mail-fetched", own, relay_a, mx, packages=("fetchmail",))
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .qube import Qube, Template
     from .relay import MX, Relay, Server
 
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
 TIMER = "postfix-smarthost-uplink.timer"
 OTHER_NETWORK = "nameserver 10.139.9.9\noptions timeout:1 attempts:1\n"
 # Some seconds less than Postfix's own, so that a test does not wait.
@@ -78,13 +80,6 @@ def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay) -> Iterat
     qube.run("systemctl", "stop", TIMER)
     yield qube
     lab.remove(qube)
-
-
-@pytest.fixture(autouse=True)
-def empty_queue(qube: Qube) -> Iterator[None]:
-    """Leave nothing to the next test."""
-    yield
-    qube.run("postsuper", "-d", "ALL", check=False)
 
 
 @pytest.fixture(scope="module")

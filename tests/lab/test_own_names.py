@@ -12,6 +12,8 @@ from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .outcome import head, refused, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .lab import Lab
     from .qube import Qube, Template
     from .relay import MX, Relay
@@ -21,12 +23,8 @@ WAYS = ("sendmail", "smtp")
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay) -> Qube:
-    assert relay_a.running
-    assert relay_b.running
-    made = lab.qube(NAME, template=prepared, pillar=pillar(ALICE, BOB))
-    assert direct.run(made).error is None
-    return made
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay) -> Qube:
+    return applied_qube(NAME, pillar(ALICE, BOB), relay_a, relay_b)
 
 
 def sent(qube: Qube, relay: Relay, way: str, headers: dict[str, str]) -> str:

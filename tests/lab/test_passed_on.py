@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import dkim
 import pytest
 
-from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .outcome import head
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
     from .relay import Mail, Relay
 
 NAME = "work"
@@ -113,13 +113,8 @@ def letter(subject: str, headers: str, canonicalization: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay) -> Qube:
-    assert relay_a.running
-    assert relay_b.running
-    made = lab.qube(NAME, template=prepared, pillar=pillar(ALICE, BOB))
-    assert direct.run(made).error is None
-    made.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "mutt", "s-nail", timeout=120)
-    return made
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay) -> Qube:
+    return applied_qube(NAME, pillar(ALICE, BOB), relay_a, relay_b, packages=("mutt", "s-nail"))
 
 
 MUTTRC = f"""\

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import direct
 from .accounts import ALICE, RECIPIENT, pillar, unique
 from .gate import PLACE, Gate
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
     from .relay import MX, Relay
 
 # Sends all that it has at once, or goes as far as the server lets it. As soon as the policy service is asked for it, it
@@ -58,13 +58,8 @@ while not os.path.exists("{PLACE}/over"):
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, mx: MX) -> Qube:
-    assert relay_a.running
-    assert mx.running
-    made = lab.qube("mail-ports", template=prepared, pillar=pillar(ALICE))
-    assert direct.run(made).error is None
-    made.run("useradd", "--create-home", "other")
-    return made
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, mx: MX) -> Qube:
+    return applied_qube("mail-ports", pillar(ALICE), relay_a, mx, user="other")
 
 
 def _steps(way: str, subject: str) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import direct
 from .accounts import ALICE, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
     from .relay import MX, Relay
 
 _UNLISTED = (
@@ -69,15 +69,9 @@ _REPORTED = (
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, mx: MX) -> Qube:
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, mx: MX) -> Qube:
     """Give a qube with s-nail(1)."""
-    assert relay_a.running
-    assert mx.running
-    made = lab.qube("mail-refusals", template=prepared, pillar=pillar(ALICE))
-    assert direct.run(made).error is None
-    made.run("useradd", "--create-home", "other")
-    made.run("apt-get", "install", "-y", "-qq", "s-nail", timeout=120)
-    return made
+    return applied_qube("mail-refusals", pillar(ALICE), relay_a, mx, packages=("s-nail",), user="other")
 
 
 @pytest.mark.parametrize("case", _ANSWERS)

@@ -17,8 +17,9 @@ from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
     from .relay import MX, Relay
 
 # A mail as it comes from a list: over many hosts, in parts of parts, with a boundary as long as they may be.
@@ -89,12 +90,8 @@ def ends(which: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay) -> Qube:
-    assert relay_a.running
-    assert relay_b.running
-    made = lab.qube("mail-settings", template=prepared, pillar=pillar(ALICE, BOB))
-    assert direct.run(made).error is None
-    return made
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay) -> Qube:
+    return applied_qube("mail-settings", pillar(ALICE, BOB), relay_a, relay_b)
 
 
 def tune(qube: Qube, settings: dict[str, Any]) -> direct.Said:

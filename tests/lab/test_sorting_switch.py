@@ -11,8 +11,9 @@ from . import direct
 from .accounts import ALICE, pillar, unique
 
 if TYPE_CHECKING:
-    from .lab import Lab
-    from .qube import Qube, Template
+    from collections.abc import Callable
+
+    from .qube import Qube
 
 LIST = "switched.lists.test"
 SMARTHOST = "/usr/local/etc/smarthost"
@@ -31,11 +32,9 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template) -> Qube:
+def qube(applied_qube: Callable[..., Qube]) -> Qube:
     """Give a qube that runs."""
-    made = lab.qube("mail-switch", template=prepared, pillar=lists("old"))
-    assert direct.run(made).error is None
-    return made
+    return applied_qube("mail-switch", lists("old"))
 
 
 def folder_of_new_mail(qube: Qube) -> str:

@@ -14,10 +14,9 @@ from .accounts import ALICE, ANN, RECIPIENT, pillar, unique
 from .gate import PLACE, Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from .lab import Lab
-    from .qube import Qube, Template
+    from .qube import Qube
     from .relay import MX, Relay
 
 # What the formula allows at a time, with one policy service each.
@@ -83,13 +82,8 @@ while os.path.exists("{PLACE}/flooding"):
 
 
 @pytest.fixture(scope="module")
-def qube(lab: Lab, prepared: Template, relay_a: Relay, mx: MX) -> Qube:
-    assert relay_a.running
-    assert mx.running
-    made = lab.qube("mail-submission", template=prepared, pillar=pillar(ALICE))
-    assert direct.run(made).error is None
-    made.run("useradd", "--create-home", "other")
-    return made
+def qube(applied_qube: Callable[..., Qube], relay_a: Relay, mx: MX) -> Qube:
+    return applied_qube("mail-submission", pillar(ALICE), relay_a, mx, user="other")
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .qube import Qube, Template
     from .relay import Relay, Server
 
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
 TIMER = "postfix-smarthost-uplink.timer"
 PAUSES = "/run/postfix-smarthost/pauses"
 # Who ends the connection at each login, as some do at a wrong password.
@@ -68,13 +70,6 @@ def qube(lab: Lab, prepared: Template, relay_a: Relay, relay_b: Relay, hangs_up:
     qube.run("sh", "-c", "echo 0 > /run/postfix-smarthost/mounted || :")
     yield qube
     lab.remove(qube)
-
-
-@pytest.fixture(autouse=True)
-def empty_queue(qube: Qube) -> Iterator[None]:
-    """Leave nothing to the next test."""
-    yield
-    qube.run("postsuper", "-d", "ALL", check=False)
 
 
 def look(qube: Qube) -> None:
