@@ -162,11 +162,19 @@ watch() {
 }
 
 start_watch() {
-	[ -e /run/systemd/transient/postfix-smarthost-uplink.timer ] ||
-		silently systemd-run --quiet --no-block --unit=postfix-smarthost-uplink --on-active=20 --on-unit-active=20 \
-			--timer-property=AccuracySec=1 --property=Type=oneshot --property=LogLevelMax=notice \
-			/bin/bash "$0" uplink 9<&- ||
+	[ ! -e /run/systemd/transient/postfix-smarthost-uplink.timer ] || return 0
+	silently start_timer && return
+	# As long as a look goes on, or when one has failed, systemd takes no other of this name.
+	systemctl stop postfix-smarthost-uplink.{timer,service} 2>/dev/null
+	systemctl reset-failed postfix-smarthost-uplink.{timer,service} 2>/dev/null
+	silently start_timer ||
 		echo "postfix-smarthost: mail may wait for 15 minutes after the network is back: $said" >&2
+}
+
+start_timer() {
+	systemd-run --quiet --no-block --unit=postfix-smarthost-uplink --on-active=20 --on-unit-active=20 \
+		--timer-property=AccuracySec=1 --property=Type=oneshot --property=LogLevelMax=notice \
+		/bin/bash "$0" uplink 9<&-
 }
 
 main() {

@@ -138,6 +138,35 @@ def test_tries_that_bring_nothing_come_later_and_later(qube: Qube, hangs_up: Ser
     assert qube.run("cat", PAUSES, user="nobody", check=False).returncode != 0
 
 
+# How the timer goes while something of its service is left: systemd-run(1) takes no name that is there.
+LEFT = {
+    "a look that goes on": (
+        "systemd-run --quiet --no-block --unit=postfix-smarthost-uplink.service --property=Type=oneshot sleep 60"
+    ),
+    "a look that failed": "systemd-run --quiet --wait --unit=postfix-smarthost-uplink.service false || :",
+    "a look that was killed": (
+        "systemd-run --quiet --no-block --unit=postfix-smarthost-uplink.service --property=Type=oneshot sleep 60;"
+        " systemctl kill --signal=KILL postfix-smarthost-uplink.service"
+    ),
+    "the timer that failed": (
+        "systemd-run --quiet --unit=postfix-smarthost-uplink --on-active=60 --remain-after-exit true;"
+        " systemctl kill postfix-smarthost-uplink.timer || :; systemctl stop postfix-smarthost-uplink.timer"
+    ),
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_watch_starts_whatever_is_left_of_one(qube: Qube, left: str) -> None:
+    """It did not while a look went on, and nothing but a line of the journal told so."""
+    try:
+        qube.run("sh", "-c", LEFT[left])
+        started = qube.run(direct.BOOT_SCRIPT)
+        assert started.stderr == ""
+        assert qube.run("systemctl", "is-active", TIMER).stdout == "active\n"
+    finally:
+        qube.run("systemctl", "stop", TIMER)
+
+
 def test_with_nothing_that_waits_one_program_is_started(qube: Qube) -> None:
     # Bash writes a + more in each subshell.
     lines = qube.run("bash", "-x", direct.BOOT_SCRIPT, "uplink").stderr.splitlines()
