@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .qube import Qube, Template
     from .relay import Relay
 
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs/relays.md"
 USER = "sue@sni.test"
 # What it shows by name; by none of them, a self-signed one.
 NAMES = {
@@ -103,13 +103,12 @@ def test_certificate_of_the_relay_s_name_is_asked_for(
 
 
 @pytest.mark.parametrize("port", [587, 465])
-def test_fingerprint_that_the_readme_s_line_prints_is_the_one_to_pin(
+def test_fingerprint_that_the_documented_line_prints_is_the_one_to_pin(
     qube: Qube, relay: Relay, certificates: dict[str, Certificate], port: int
 ) -> None:
     name = "pinned.sni.test"
-    (line,) = re.findall(
-        rf"^openssl s_client .*RELAY:{port} .*$", README.read_text(encoding="utf-8"), re.MULTILINE
-    )
+    text = DOCUMENT.read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^openssl s_client .*RELAY:{port} .*$", text, re.MULTILINE)
     printed = relay.run("sh", "-c", line.replace("RELAY", name)).stdout
     fingerprint = printed.strip().rpartition("=")[2]
     assert fingerprint == certificates[name].fingerprint
