@@ -90,8 +90,12 @@ def qube(applied_qube: Callable[..., Qube], relay_a: Relay, mx: MX) -> Qube:
 def place(qube: Qube) -> Iterator[Qube]:
     """Give the qube with a directory for what its processes tell each other."""
     qube.run("sh", "-c", f"rm -rf {PLACE}; mkdir -m 1777 {PLACE}")
-    # No service is left from another test.
+    # No service is left from another test, and no connection of one in the backlog, where it goes before others.
     qube.run("postfix", "reload")
+    states = ("exclude", "listening", "exclude", "time-wait", "( sport = :25 or dport = :25 )")
+    qube.wait_for(
+        lambda: not qube.run("ss", "-Htan", "state", "all", *states).stdout, "the end of all connections"
+    )
     yield qube
     qube.run("sh", "-c", f"rm -rf {PLACE}; systemctl stop 'lab-*'", check=False)
 
