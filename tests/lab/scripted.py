@@ -30,8 +30,12 @@ class Port:
         auth: the mechanisms that it offers, inside TLS where it speaks that.
         tls: whether it offers STARTTLS.
         offers: further keywords of the answer to EHLO.
-        answers: verb -> answer; ``GREETING`` and ``END`` (of the message) beside SMTP's own.
+        answers: verb -> answer; ``GREETING`` and ``END`` (of the message) beside SMTP's own. ``VERB ADDRESS`` is for
+            mail of that envelope sender.
         by_login: login -> answers to whoever has logged in so, ``AUTH`` included.
+        implicit: whether TLS begins with the connection.
+        names: name that a client asks for (SNI) -> what it finds there, once TLS has begun.
+        rewrites: whether the header From becomes the address of who has logged in.
 
     """
 
@@ -40,17 +44,29 @@ class Port:
     offers: tuple[str, ...] = ()
     answers: dict[str, str] = field(default_factory=dict)
     by_login: dict[str, dict[str, str]] = field(default_factory=dict)
+    implicit: bool = False
+    names: dict[str, Port] = field(default_factory=dict)
+    rewrites: bool = False
 
 
 # The record: a JSON object a line.
 _SCRIPT = r"""
-import asyncio, base64, json, ssl
-PORTS = json.loads(%r)
-CONTEXT = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-CONTEXT.load_cert_chain("%s/certificate.pem", "%s/key.pem")
-CONTEXT.sni_callback = lambda connection, name, context: print(
-    "RECORD " + json.dumps({"port": 0, "login": "", "what": f"SNI {name}"}), flush=True
-)
+import asyncio, base64, json, os, re, ssl
+PORTS, PLACE = json.loads(%r), %r
+
+def context(*files):
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.load_cert_chain(*(os.path.join(PLACE, file) for file in files))
+    return made
+
+def asked_for(connection, name, context_before):
+    print("RECORD " + json.dumps({"port": 0, "login": "", "what": f"SNI {name}"}), flush=True)
+    connection.asked_name = name
+    if name and os.path.exists(os.path.join(PLACE, name + ".pem")):
+        connection.context = context(name + ".pem")
+
+CONTEXT = context("certificate.pem", "key.pem")
+CONTEXT.sni_callback = asked_for
 USUAL = {"GREETING": "220 scripted ESMTP", "AUTH": "235 2.7.0 welcome", "DATA": "354 go on", "END": "250 2.0.0 got it",
          "STARTTLS": "220 go ahead", "QUIT": "221 2.0.0 bye"}
 
@@ -58,13 +74,14 @@ def decoded(text):
     return base64.b64decode(text).decode("utf-8", "replace")
 
 async def talk(port, reader, writer):
-    job, login, encrypted, said = PORTS[port], "", False, []
+    job, login, sender, encrypted = PORTS[port], "", "", PORTS[port]["implicit"]
 
     def note(what, **more):
         print("RECORD " + json.dumps({"port": int(port), "login": login, "what": what, **more}), flush=True)
 
     async def answer(verb):
-        given = {**USUAL, **job["answers"], **job["by_login"].get(login, {})}.get(verb, "250 2.0.0 fine")
+        answers = {**USUAL, **job["answers"], **job["by_login"].get(login, {})}
+        given = answers.get(f"{verb} {sender}", answers.get(verb, "250 2.0.0 fine"))
         if given == "hang":
             await asyncio.sleep(86400)
         writer.write(given.encode() + b"\r\n")
@@ -76,6 +93,12 @@ async def talk(port, reader, writer):
         await writer.drain()
         return (await reader.readline()).decode().strip()
 
+    def named():
+        name = getattr(writer.get_extra_info("ssl_object"), "asked_name", None)
+        return job["names"].get(name, job)
+
+    if encrypted:
+        job = named()
     note("connect")
     await answer("GREETING")
     while line := await reader.readline():
@@ -96,7 +119,7 @@ async def talk(port, reader, writer):
         elif verb == "STARTTLS":
             await answer(verb)
             await writer.start_tls(CONTEXT)
-            encrypted = True
+            encrypted, job = True, named()
         elif verb == "AUTH":
             mechanism, _, initial = rest.partition(" ")
             if mechanism == "PLAIN":
@@ -119,9 +142,12 @@ async def talk(port, reader, writer):
             message = []
             while (more := await reader.readline()) not in (b".\r\n", b""):
                 message.append(more.decode("latin-1"))
-            note("message", text="".join(message))
+            text = "".join(message)
+            note("message", text=re.sub("(?m)^From: .*$", f"From: {login}\\r", text) if job["rewrites"] else text)
             await answer("END")
         else:
+            if verb == "MAIL":
+                sender = re.search("<(.*?)>", rest)[1]
             await answer(verb)
             if verb == "QUIT":
                 break
@@ -134,7 +160,8 @@ async def main():
                 await talk(port, reader, writer)
             except (OSError, ssl.SSLError):
                 pass
-        await asyncio.start_server(serve, ["0.0.0.0", "::"], int(port))
+        encrypts = CONTEXT if PORTS[port]["implicit"] else None
+        await asyncio.start_server(serve, ["0.0.0.0", "::"], int(port), ssl=encrypts)
     await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -166,10 +193,10 @@ def script(ports: dict[int, Port], place: str = "/etc/postfix") -> str:
 
     Args:
         ports: TCP port -> what it does.
-        place: directory of its certificate.pem and key.pem.
+        place: directory of its certificate.pem and key.pem, and of NAME.pem for a name that is asked for.
 
     """
-    return _SCRIPT % (json.dumps({str(port): asdict(does) for port, does in ports.items()}), place, place)
+    return _SCRIPT % (json.dumps({str(port): asdict(does) for port, does in ports.items()}), place)
 
 
 def events(log: str) -> list[Event]:
@@ -189,12 +216,13 @@ class Scripted:
         lab: where to start it.
         name: its host name.
         ports: TCP port -> what it does.
+        certificate: what it shows, as :meth:`.lab.Lab.server` has it.
 
     """
 
-    def __init__(self, lab: Lab, name: str, ports: dict[int, Port]) -> None:
+    def __init__(self, lab: Lab, name: str, ports: dict[int, Port], certificate: str = "valid") -> None:
         self.name = name
-        self.host = lab.server(name, script(ports))
+        self.host = lab.server(name, script(ports), certificate=certificate)
         wait_for(lambda: self._listens(ports), f"{name}: all its ports", 20, diagnosis=self.host.diagnosis)
 
     def _listens(self, ports: dict[int, Port]) -> bool:
