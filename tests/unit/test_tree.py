@@ -18,7 +18,8 @@ def tree() -> Iterator[Path]:
     """Each file but for caches and what is built, relative to the root."""
     for directory, names, file_names in os.walk(ROOT):
         names[:] = sorted(set(names) - NOT_OURS)
-        yield from (Path(directory, name).relative_to(ROOT) for name in sorted(file_names))
+        # In a worktree, .git is a file.
+        yield from (Path(directory, name).relative_to(ROOT) for name in sorted(set(file_names) - NOT_OURS))
 
 
 def head(file: Path) -> str:
