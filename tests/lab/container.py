@@ -8,6 +8,7 @@ even when the lab is killed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shlex
 import shutil
@@ -22,7 +23,7 @@ from .errors import LabError
 from .processes import Cgroup, call, send_signal, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +225,19 @@ class Container:
                     process.wait(10)
             self._process = self._leader = None
             self._cgroup_remove()
+
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Stop all processes of the container, as when the machine is suspended, and let them go on afterwards."""
+        assert self._cgroup is not None
+        stopped = self._cgroup.pids()
+        for pid in stopped:
+            send_signal(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                send_signal(pid, signal.SIGCONT)
 
     def reap(self) -> None:
         """Take note that the container's processes were ended by somebody else."""

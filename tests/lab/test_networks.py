@@ -301,3 +301,56 @@ def test_name_service_that_comes_after_postfix_at_boot(
         # What is promised, of which a third passes before the timer looks.
         assert mail.time < up + 60
     assert mx.connections() == []
+
+
+def test_qube_that_sleeps_while_the_network_changes(
+    lab: Lab, qube: Qube, relay_a: Relay, relay_b: Relay, mx: MX
+) -> None:
+    """One message is on its way to a relay when the machine is suspended, one has backed off, and one comes later."""
+    relays = {ALICE: relay_a, BOB: relay_b}
+    with other_names(lab, {BOB.relay: "10.138.99.99"}):
+        subjects = {BOB: send(qube, BOB)}
+        qube.wait_for(lambda: reasons(qube), "it to be deferred")
+        back_off(qube)
+    with dropped(lab, ALICE.port):
+        subjects[ALICE] = send(qube, ALICE)
+        qube.wait_for(
+            lambda: "active" in {mail["queue_name"] for mail in qube.queue()}, "it to be on its way"
+        )
+        with qube.asleep():
+            qube.network("down")
+            time.sleep(3)
+    # An address of another network, and its name servers.
+    with name_servers(qube, OTHER_NETWORK):
+        qube.network("up")
+    qube.wait_for(lambda: len(reasons(qube)) == 2, "both to be deferred")
+    look(qube)
+    for account, relay in relays.items():
+        assert relay.wait_for(subjects[account], diagnosis=qube.diagnosis).login == account.login
+        assert len(relay.received(subjects[account])) == 1
+        assert relay.wait_for(send(qube, account), diagnosis=qube.diagnosis).login == account.login
+    assert mx.connections() == []
+
+
+@pytest.mark.soak
+def test_name_service_that_is_dead_for_half_an_hour(
+    lab: Lab, new_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay, mx: MX
+) -> None:
+    """With the timer as it is, and a message of each account every five minutes."""
+    qube = new_qube(pillar=pillar(*ACCOUNTS))
+    assert direct.run(qube).error is None
+    relays = {ALICE: relay_a, BOB: relay_b}
+    sent = []
+    with dead_name_service(lab):
+        for _ in range(6):
+            sent += [(account, send(qube, account)) for account in ACCOUNTS]
+            time.sleep(300)
+        assert qube.maildir() == []
+        assert len(qube.queue()) == len(sent)
+    right = time.time()
+    for account, subject in sent:
+        mail = relays[account].wait_for(subject, 90, diagnosis=qube.diagnosis)
+        assert mail.login == account.login
+        assert mail.time < right + 60
+        print(f"{subject}: {mail.time - right:.0f} s after the name service")
+    assert mx.connections() == []
