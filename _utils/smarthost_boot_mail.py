@@ -60,7 +60,6 @@ find_names() {
 # where one with a dot may be. The file of names comes last, so that a boot after a killed one does the rest.
 know_names() {
 	local known pattern file expression
-	local files=(local_recipients local_relay local_senders recipients sender_canonical smtp_generic smtp_header_checks)
 	[ -e "$config/own-names" ] || return 0
 	for known in "${former,,}" "${name,,}"; do
 		if [ -z "$known" ] || grep -qxF -e "$known" "$config/own-names"; then
@@ -69,7 +68,7 @@ know_names() {
 		pattern=${known//./\\.}
 		expression="s/\([(|]\)--)/\1${pattern//\\/\\\\}|--)/g"
 		[ "$known" != "${known//./}" ] || expression+="; s/\([(|]\)-)/\1$known|-)/g"
-		for file in "${files[@]/#/$tables/}"; do
+		for file in "${named[@]}"; do
 			if ! grep -qF -e "($pattern|" -e "|$pattern|" "$file" && ! silently sed -i "$expression" "$file"; then
 				give_up "the name of this qube cannot be written to $file: $said"
 			fi

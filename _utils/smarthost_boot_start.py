@@ -90,8 +90,8 @@ owned() {
 		! -name 'submit-*' ! -name own-names -prune -o \( ! -user root -o ! -group root \) -print -quit 2>&1)" ]
 }
 
-# Sets tables (their directory), sources (those that are compiled), allowed, kind, suffix and aliases: what main.cf and
-# the manifest beside the tables say.
+# Sets tables (their directory), sources (those that are compiled), named (files with lists of names), allowed, kind,
+# suffix and aliases: what main.cf and the manifest beside the tables say.
 find_tables() {
 	local fact value values
 	mapfile -t values < <(postconf -c "$config" -xh smtp_tls_policy_maps alias_maps 2>/dev/null)
@@ -109,13 +109,14 @@ find_tables() {
 	*) return 1 ;;
 	esac
 	# Those of version 0.1, which has no manifest.
-	sources=("$tables"/{sender_relay,saslpass,sender_canonical,sender_access,tls_policy}) allowed=''
+	sources=("$tables"/{sender_relay,saslpass,sender_canonical,sender_access,tls_policy}) named=() allowed=''
 	[ ! -e "$tables/disposables" ] || allowed=disposables
 	[ -e "$tables/manifest" ] || return 0
 	sources=()
 	while read -r fact value _; do
 		case $fact in
 		table) sources+=("$tables/$value") ;;
+		named) named+=("$tables/$value") ;;
 		allow) allowed+=" $value" ;;
 		sender) break ;;
 		esac

@@ -52,6 +52,8 @@ class Manifest(NamedTuple):
         How the mail of each leaves.
     allowed
         What the boot script may do besides: ``disposables``.
+    named
+        The files whose lists of the qube's own names the boot script keeps.
     restart
         Parameters of main.cf that a reload does not bring into effect, as ``name=value`` without white space.
     """
@@ -62,12 +64,14 @@ class Manifest(NamedTuple):
     senders: dict[str, Sender]
     allowed: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Return it as lines: a kind of fact, and its words."""
         lines = [
             f"type {self.type}",
             *(f"table {name}" for name in self.tables),
+            *(f"named {name}" for name in self.named),
             *(f"relay {host} {port}" for host, port in self.relays),
             *(f"allow {what}" for what in self.allowed),
             *(f"restart {parameter}" for parameter in self.restart),
@@ -126,6 +130,7 @@ def parse(text: str) -> Manifest | None:
             senders={address: Sender(way, account) for address, way, account in facts.get("sender", [])},
             allowed=tuple(what for (what,) in facts.get("allow", [])),
             restart=tuple(parameter for (parameter,) in facts.get("restart", [])),
+            named=tuple(name for (name,) in facts.get("named", [])),
         )
     except (KeyError, ValueError):
         return None

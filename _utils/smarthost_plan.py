@@ -18,6 +18,7 @@ from smarthost_manifest import Manifest, Sender, digest
 from smarthost_places import SORTING
 from smarthost_privacy import (
     HOST_NAME,
+    NAMED,
     forwarded_sender,
     generic,
     header_checks,
@@ -159,6 +160,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
             *(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
             f"{_LOCAL_SENDERS}={rows['sender_relay'][_LOCAL_SENDERS]}",
         ),
+        named=NAMED,
     )
     beside = {
         "local_recipients": File(_MANAGED + local_recipients(names)),

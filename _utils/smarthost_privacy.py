@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 HOST_NAME = "localhost.localdomain"
-# The files that hold lists of names, and how the lists end: no host is called so. The boot script knows them, too.
+# The files that hold lists of names, and how the lists end: no host is called so. The manifest tells the boot script.
 NAMED = (
     "local_recipients",
     "local_relay",

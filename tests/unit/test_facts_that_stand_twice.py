@@ -39,12 +39,12 @@ def each(variable: str, text: str) -> list[str]:
     return words.split()
 
 
-def test_boot_script_writes_a_new_name_to_each_list_of_names() -> None:
-    (named,) = re.findall(r"local files=\((.*)\)$", function("know_names"), re.MULTILINE)
-    names = named.split()
-    assert sorted(names) == sorted(smarthost_privacy.NAMED)
+def test_manifest_tells_of_each_list_of_names() -> None:
+    names = smarthost_privacy.NAMED
     record = {"accounts": [ALICE], "lists": [{"list_id": "a", "folder": "a"}], "disposables": True}
-    files = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS).files
+    plan = smarthost_plan.plan(smarthost_pillar.normalise(record), "tables-a", FACTS)
+    files = plan.files
+    assert plan.manifest.named == names
     # "my-mail" stands in no other.
     holding = [path for path, file in files.items() if FACTS["hostname"].lower() in file.content]
     assert sorted(holding) == sorted(["own-names", *(f"tables-a/{name}" for name in names)])
