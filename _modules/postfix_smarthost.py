@@ -11,11 +11,14 @@ from typing import Any
 
 import smarthost_apply
 import smarthost_clean
+import smarthost_in_use
 import smarthost_programs
+import smarthost_queue
 import smarthost_service
 import smarthost_settings
 import smarthost_status
 import smarthost_take_over
+import smarthost_verify
 from smarthost_files import to_ascii
 from smarthost_places import Places
 
@@ -177,10 +180,13 @@ def status(root: str = "/") -> dict[str, Any]:
     root : str
         The directory of the root file system.
 
-    Returns a dictionary of ``active`` (see ``postfix_smarthost.active``), ``tables`` (the directory of lookup tables in
-    use, None without a configuration), ``senders`` (the relay of each), ``queue`` (the number of messages in each part
-    of the queue that has some: ``deferred`` ones wait for their relay, ``hold`` for the user) and ``notes``: sentences
-    on what the user has to do.
+    Returns a dictionary of ``active`` (see ``postfix_smarthost.active``), ``since`` (when Postfix was started, None if
+    it does not run), ``tables`` (the directory of lookup tables in use, None without a configuration), ``senders`` (the
+    relay of each), ``accounts`` (of each: relay, how many messages are ``waiting``, when one was last ``sent`` and last
+    ``failed`` since the qube was started, and the ``reason`` of that failure), ``queue`` (the number of messages in
+    each part of the queue that has some), ``waiting`` (what is in the queue by account and reason: how many, since
+    when, when they are tried next, and the way out) and ``notes``: sentences on what the user has to do. Times are in
+    the form of ISO 8601.
 
     CLI Example:
 
@@ -189,6 +195,164 @@ def status(root: str = "/") -> dict[str, Any]:
         salt-call --local postfix_smarthost.status
     """
     return smarthost_status.status(Places(root))
+
+
+def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
+    """
+    Ask the relay of each account, side by side, whether it would take mail of it: name, connection, TLS, login, sender.
+
+    account : str
+        Only this account: its address.
+    to : str
+        Send a message by each account whose relay takes mail to this address, and follow it until the relay has it.
+    root : str
+        The directory of the root file system.
+
+    Returns a dictionary with what was found out about each account, by its address: ``works``, ``text`` (what works, or
+    the first thing that does not) and ``way_out``. It takes 30 seconds at most, with ``to`` a minute. Sets the return
+    code to 1 if an account does not work.
+
+    Raises CommandExecutionError where there is no configuration, or no such account.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.verify
+        salt-call --local postfix_smarthost.verify alice@example.com to=alice@example.com
+    """
+    found = smarthost_verify.verify(Places(root), account, to)
+    if not all(verdict.works for verdict in found):
+        __context__["retcode"] = 1
+    return {
+        verdict.account: {"works": verdict.works, "text": verdict.text, "way_out": verdict.way_out}
+        for verdict in found
+    }
+
+
+def queue(root: str = "/") -> list[dict[str, Any]]:
+    """
+    List the messages in the queue, without subject and content.
+
+    root : str
+        The directory of the root file system.
+
+    Returns for each, oldest first: ``queue_id``, ``part`` of the queue, ``sender``, ``recipients``, ``size`` in bytes,
+    ``arrived``, ``next_try``, ``account``, and ``kind``, ``reason`` and ``way_out`` of its waiting.
+
+    Raises CommandExecutionError where there is no configuration, or Postfix cannot tell.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.queue
+    """
+    places = Places(root)
+    queued = smarthost_queue.messages(places, smarthost_in_use.accounts(places))
+    return [smarthost_status.with_times(message) for message in queued]
+
+
+def flush(what: str = "ALL", root: str = "/") -> list[str]:
+    """
+    Try deferred mail now.
+
+    what : str
+        A queue ID, the address of an account, or ``ALL``.
+    root : str
+        The directory of the root file system.
+
+    Returns the queue IDs of what is tried.
+
+    Raises CommandExecutionError when there is no such message or account.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.flush alice@example.com
+    """
+    places = Places(root)
+    known = smarthost_in_use.accounts(places)
+    return smarthost_queue.flush(what, known, smarthost_queue.messages(places, known))
+
+
+def hold(what: str, root: str = "/", test: bool = False) -> list[str]:
+    """
+    Keep messages in the queue until they are released.
+
+    what : str
+        A queue ID, the address of an account, or ``ALL``.
+    root : str
+        The directory of the root file system.
+    test : bool
+        Only tell which messages it would be.
+
+    Returns the queue IDs of what is held now and was not before.
+
+    Raises CommandExecutionError when there is no such message or account.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.hold ALL test=True
+    """
+    return _change("hold", what, root, test)
+
+
+def release(what: str, root: str = "/", test: bool = False) -> list[str]:
+    """
+    Send messages that are held.
+
+    what : str
+        A queue ID, the address of an account, or ``ALL``.
+    root : str
+        The directory of the root file system.
+    test : bool
+        Only tell which messages it would be.
+
+    Returns the queue IDs of what was held and is not any more.
+
+    Raises CommandExecutionError when there is no such message or account.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.release ALL
+    """
+    return _change("release", what, root, test)
+
+
+def delete(what: str, root: str = "/", test: bool = False) -> list[str]:
+    """
+    Delete messages from the queue, for good.
+
+    what : str
+        A queue ID, the address of an account, or ``ALL``.
+    root : str
+        The directory of the root file system.
+    test : bool
+        Only tell which messages it would be.
+
+    Returns the queue IDs of what is deleted.
+
+    Raises CommandExecutionError when there is no such message or account.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local postfix_smarthost.delete 4B1F2A3C5D test=True
+    """
+    return _change("delete", what, root, test)
+
+
+def _change(action: str, what: str, root: str, test: bool) -> list[str]:
+    places = Places(root)
+    known = smarthost_in_use.accounts(places)
+    return smarthost_queue.change(action, what, known, smarthost_queue.messages(places, known), test)
 
 
 def remove(root: str = "/", test: bool = False) -> dict[str, Any]:

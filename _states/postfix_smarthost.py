@@ -135,6 +135,41 @@ def sole_start(name: str, root: str = "/") -> dict[str, Any]:
     )
 
 
+def verified(name: str, root: str = "/") -> dict[str, Any]:
+    """
+    Make sure that the relay of each account would take mail of it.
+
+    name : str
+        The address of the one account that is asked about, ``ALL`` for each.
+    root : str
+        The directory of the root file system.
+
+    Fails when an account does not work; the comment has a line for each. Nothing is changed. With ``test=True`` no
+    relay is asked.
+
+    .. code-block:: yaml
+
+        postfix_smarthost-verify:
+          postfix_smarthost.verified:
+            - name: ALL
+    """
+    ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": ""}
+    if __opts__["test"]:
+        ret["comment"] = "The relays would be asked."
+        return ret
+    try:
+        found = __salt__["postfix_smarthost.verify"]("" if name == "ALL" else name, root=root)
+    except CommandExecutionError as problem:
+        ret.update(result=False, comment=str(problem))
+        return ret
+    ret["result"] = all(told["works"] for told in found.values())
+    ret["comment"] = "\n".join(
+        f"{account}: {told['text']}" + (f": {told['way_out']}" if told["way_out"] else "")
+        for account, told in found.items()
+    )
+    return ret
+
+
 def removed(name: str, root: str = "/") -> dict[str, Any]:
     """
     Make sure that nothing of the configuration is left: neither files nor mounts nor Postfix running on them.

@@ -12,8 +12,7 @@ import shutil
 import stat
 from typing import NamedTuple
 
-from salt.exceptions import CommandExecutionError
-
+from smarthost_errors import CommandExecutionError
 from smarthost_files import read_if_there, run, to_ascii
 
 DATABASE = "/var/lib/dpkg/statoverride"

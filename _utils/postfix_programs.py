@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 
-from salt.exceptions import CommandExecutionError
+from smarthost_errors import CommandExecutionError
 
 _CONFIG_DIR = "/etc/postfix"
 

@@ -20,9 +20,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from salt.exceptions import CommandExecutionError
-
 import smarthost_disk
+import smarthost_in_use
 import smarthost_pillar
 import smarthost_plan
 import smarthost_programs
@@ -32,6 +31,7 @@ import smarthost_service
 import smarthost_sorting
 import smarthost_staging
 import smarthost_take_over
+from smarthost_errors import CommandExecutionError
 from smarthost_files import locked, make_public, read_if_there, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
 from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
@@ -89,7 +89,7 @@ def configure(
     maildirs = smarthost_sorting.maildirs(record)
     config_dir = places.config_dir
     with told_in_a_sentence(), contextlib.nullcontext() if test else lock(places):
-        old = smarthost_disk.tables_in_use(config_dir)
+        old = smarthost_in_use.tables_in_use(config_dir)
         new = TABLES[old == TABLES[0]] if old else smarthost_disk.unused_tables(config_dir)
         plan = smarthost_plan.plan(record, new, known)
         changes = smarthost_disk.differences(
@@ -174,7 +174,7 @@ class _Change:
         self._config_dir = places.config_dir
         self._staging = os.path.join(places.config_dir, STAGING)
         self._old = old
-        self._known = smarthost_disk.manifest(places.config_dir, old)
+        self._known = smarthost_in_use.manifest(places.config_dir, old)
         self._new = new
         self._plan = plan
         self._user = user

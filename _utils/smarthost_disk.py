@@ -8,15 +8,15 @@ Nothing is changed here, and no program is run.
 from __future__ import annotations
 
 import os
-import re
 import stat
 
 import postfix_tables
 import smarthost_by_hand
 from smarthost_files import is_public, read, read_if_there
-from smarthost_manifest import NAME, Manifest, parse
+from smarthost_in_use import manifest
+from smarthost_manifest import NAME, parse
 from smarthost_places import CARRIED, SORTING, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
-from smarthost_plan import TABLES_PARAMETER, File, Plan
+from smarthost_plan import File, Plan
 
 
 def differences(places: Places, tables: str | None, plan: Plan) -> dict[str, dict[str, list[str]]]:
@@ -56,25 +56,6 @@ def differences(places: Places, tables: str | None, plan: Plan) -> dict[str, dic
         for what, by_how in by_what.items()
         if any(by_how.values())
     }
-
-
-def tables_in_use(config_dir: str) -> str | None:
-    """Return the directory of tables that main.cf names, None when this formula did not write it."""
-    main_cf = read_if_there(os.path.join(config_dir, "main.cf"))
-    # The second is that of version 0.1.
-    for pattern in (
-        rf"^{TABLES_PARAMETER} = .*/([^/\n]+)$",
-        r"^smtp_tls_policy_maps = .*/([^/\n]+)/[^/\n]+$",
-    ):
-        found = re.search(pattern, main_cf, re.MULTILINE)
-        if found and found[1] in TABLES:
-            return found[1]
-    return None
-
-
-def manifest(config_dir: str, tables: str | None) -> Manifest | None:
-    """Return what the configuration in use consists of, None where nothing says so."""
-    return parse(read_if_there(os.path.join(config_dir, tables, NAME))) if tables else None
 
 
 def unused_tables(config_dir: str) -> str:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from salt.exceptions import CommandExecutionError
+from smarthost_errors import CommandExecutionError
 
 # What salt-ssh leaves out of PATH.
 _SBIN = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -93,14 +93,14 @@ def write(path: str, text: str, mode: int) -> None:
         os.fsync(descriptor)
 
 
-def rewrite(path: str, text: str, mode: int = 0o644) -> None:
+def rewrite(path: str, text: str | bytes, mode: int = 0o644) -> None:
     """
     Replace a file whole, or make it; a kill leaves the old one or the new one.
 
     path : str
         Its path; the target of a link is replaced, not the link.
-    text : str
-        Its text.
+    text : str or bytes
+        What is to be in it.
     mode : int
         The permission bits of a new file. One that is there keeps owner, mode and extended attributes, such as its
         SELinux label.
@@ -110,8 +110,8 @@ def rewrite(path: str, text: str, mode: int = 0o644) -> None:
     path = os.path.realpath(path)
     descriptor, written = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.")
     try:
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fchmod(descriptor, mode)
             if os.path.exists(path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 from smarthost_relays import without_zeros
@@ -109,10 +110,23 @@ class Manifest(NamedTuple):
         return Switch.RELOAD
 
     def way(self, sender: str) -> str:
-        """Return the way of a sender, as Postfix looks it up: without its extension, and by its domain; "" for none."""
-        local, _, domain = sender.rpartition("@")
-        keys = (sender, f"{local.partition('+')[0]}@{domain}", f"@{domain}")
-        return next((self.senders[key].way for key in keys if key in self.senders), "")
+        """Return the way of a sender, as Postfix looks it up; "" for none."""
+        key = claim(sender, self.senders)
+        return self.senders[key].way if key else ""
+
+
+def claim(sender: str, known: Container[str]) -> str:
+    """
+    Return which of the known senders one counts as, as Postfix looks it up; "" for none.
+
+    sender : str
+        An address, in lower case.
+    known : Container
+        Addresses, and domains with an at sign before them. An extension belongs to the address before it.
+    """
+    local, _, domain = sender.rpartition("@")
+    keys = (sender, f"{local.partition('+')[0]}@{domain}", f"@{domain}")
+    return next((key for key in keys if key in known), "")
 
 
 def parse(text: str) -> Manifest | None:

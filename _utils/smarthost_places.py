@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 # The lookup tables are in one of two directories below the configuration; main.cf names the one in use.
 TABLES = ("tables-a", "tables-b")
+TABLES_PARAMETER = "smarthost_tables"
 # What sorts mail goes with them, in a directory of its own: SELinux lets procmail(1) read no configuration of Postfix.
 SORTING = {"tables-a": "sorting-a", "tables-b": "sorting-b"}
 STAGING = "staging"
@@ -85,6 +86,11 @@ class Places(NamedTuple):
         return self._at("rw/config/rc.local.d/50-postfix-smarthost.rc")
 
     @property
+    def command(self) -> str:
+        """The program for the user."""
+        return self._at("usr/local/bin/postfix-smarthost")
+
+    @property
     def rc_local(self) -> str:
         """The user's own boot script."""
         return self._at("rw/config/rc.local")
@@ -119,6 +125,11 @@ class Places(NamedTuple):
     def mask(self) -> str:
         """What keeps Postfix from starting until the next boot."""
         return self._at("run/systemd/system/postfix.service")
+
+    @property
+    def disposable(self) -> str:
+        """Qubes' mark of a qube of which nothing lasts."""
+        return self._at("run/qubes/persistent-none")
 
     @property
     def custom_persist(self) -> str:

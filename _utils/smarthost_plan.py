@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from smarthost_bounces import TEMPLATES
 from smarthost_manifest import NAME as MANIFEST
 from smarthost_manifest import Manifest, Sender, digest
-from smarthost_places import SORTING
+from smarthost_places import SORTING, TABLES_PARAMETER
 from smarthost_privacy import (
     HOST_NAME,
     NAMED,
@@ -43,7 +44,6 @@ from smarthost_sorting import DELIVER, mailbox_command, procmailrc
 from smarthost_submission import COMMAND_FILTER, REJECT_FOOTERS, submission
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
-TABLES_PARAMETER = "smarthost_tables"
 # What a reload does not bring into effect (postconf(5)).
 _NEED_RESTART = ("inet_interfaces", "inet_protocols")
 
@@ -173,6 +173,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         "smtp_generic": File(_MANAGED + generic(record, names), mode=0o600),
         "smtp_header_checks": File(_MANAGED + header_checks(record, names), mode=0o600),
         "strange_senders": File(_MANAGED + "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in _STRANGE)),
+        "bounce_templates": File(_MANAGED + TEMPLATES),
         "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
         "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
         "smtpd_reject_footers": File(_MANAGED + REJECT_FOOTERS),
@@ -302,6 +303,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
             "maximal_queue_lifetime": "30d",
             "bounce_queue_lifetime": "30d",
             "delay_warning_time": "4h",
+            "bounce_template_file": f"${TABLES_PARAMETER}/bounce_templates",
             "queue_run_delay": "60s",
             "minimal_backoff_time": "60s",
             "maximal_backoff_time": "900s",

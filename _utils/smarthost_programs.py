@@ -9,16 +9,43 @@ Qubes lets it send none by scp.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import zipfile
 
 import smarthost_boot_mail
 import smarthost_boot_start
 import smarthost_boot_uplink
-from smarthost_files import make_public, read, read_if_there, rewrite
+from smarthost_files import make_public, read, rewrite
 from smarthost_places import Places
 
 _MODE = 0o755
+# What postfix-smarthost consists of: smarthost_command, and what that imports.
+COMMAND = (
+    "smarthost_certificate",
+    "smarthost_command",
+    "smarthost_errors",
+    "smarthost_files",
+    "smarthost_in_use",
+    "smarthost_log",
+    "smarthost_manifest",
+    "smarthost_names",
+    "smarthost_places",
+    "smarthost_privacy",
+    "smarthost_provider_sheet",
+    "smarthost_providers",
+    "smarthost_queue",
+    "smarthost_reasons",
+    "smarthost_relay_check",
+    "smarthost_relays",
+    "smarthost_service",
+    "smarthost_services",
+    "smarthost_status",
+    "smarthost_verify",
+)
+_SHEBANG = b"#!/usr/bin/python3 -I\n"
+_MAIN = "import sys\n\nimport smarthost_command\n\nsys.exit(smarthost_command.main())\n"
 
 
 def submit_policy() -> str:
@@ -36,9 +63,24 @@ def boot_script() -> str:
     return smarthost_boot_start.TEXT + smarthost_boot_mail.TEXT + smarthost_boot_uplink.TEXT
 
 
+def command() -> bytes:
+    """
+    Return the program ``postfix-smarthost``: an archive that Python runs as it is (zipapp).
+
+    The same files make the same bytes.
+    """
+    made = io.BytesIO(_SHEBANG)
+    made.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(made, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("__main__.py"), _MAIN)
+        for name in COMMAND:
+            archive.writestr(zipfile.ZipInfo(f"{name}.py"), _beside(f"{name}.py"))
+    return made.getvalue()
+
+
 def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
     """
-    Make sure that the boot script is in its place, root's and executable.
+    Make sure that the boot script is in its place, root's and executable, and beside it the program for the user.
 
     places : Places
         The paths of the system.
@@ -49,12 +91,17 @@ def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
 
     Raises OSError when it cannot be written.
     """
-    path, text = places.boot_script, boot_script()
+    programs = {places.boot_script: boot_script().encode(), places.command: command()}
+    return {path: how for path, data in programs.items() if (how := _put(path, data, test))}
+
+
+def _put(path: str, data: bytes, test: bool) -> str:
+    """Make sure that a program is in its place; return ``added``, ``changed`` or ""."""
     there = os.path.lexists(path)
-    if there and not os.path.islink(path) and read_if_there(path) == text:
+    if there and not os.path.islink(path) and _bytes(path) == data:
         status = os.stat(path)
         if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, _MODE):
-            return {}
+            return ""
     if not test:
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
@@ -62,10 +109,18 @@ def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
             make_public(directory)
         if there and (os.path.islink(path) or not os.path.isfile(path)):
             os.unlink(path)
-        rewrite(path, text, _MODE)
+        rewrite(path, data, _MODE)
         os.chown(path, 0, 0)
         os.chmod(path, _MODE)
-    return {path: "changed" if there else "added"}
+    return "changed" if there else "added"
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def renew_boot_script(places: Places, test: bool = False) -> dict[str, str]:

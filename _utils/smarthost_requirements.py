@@ -8,8 +8,7 @@ import os
 import pwd
 from typing import Any
 
-from salt.exceptions import CommandExecutionError
-
+from smarthost_errors import CommandExecutionError
 from smarthost_files import read_if_there, which
 from smarthost_places import Places
 

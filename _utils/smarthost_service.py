@@ -15,8 +15,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from salt.exceptions import CommandExecutionError
-
+from smarthost_errors import CommandExecutionError
 from smarthost_files import is_same, run, to_ascii
 from smarthost_places import Places
 from smarthost_services import TAKES_MAIL
@@ -37,7 +36,7 @@ def active(places: Places) -> bool:
     """
     return (
         uses(places)
-        and is_same(places.running_queue_dir, places.queue_dir)
+        and (is_same(places.running_queue_dir, places.queue_dir) or os.path.exists(places.disposable))
         and os.path.exists(places.uplink_timer)
     )
 
@@ -64,12 +63,28 @@ def running(places: Places) -> bool:
     Returns True if it does, on whatever configuration. No program is run.
     """
     try:
-        with open(f"{places.running_queue_dir}/pid/master.pid", encoding="ascii") as file:
+        with open(_pid_file(places), encoding="ascii") as file:
             pid = int(file.read())
         with open(f"/proc/{pid}/comm", encoding="ascii") as file:
             return file.read().strip() == "master"
     except (OSError, ValueError):
         return False
+
+
+def since(places: Places) -> float | None:
+    """
+    Tell since when Postfix runs.
+
+    places : Places
+        The paths of the system.
+
+    Returns seconds since the epoch, None if it does not run.
+    """
+    return os.stat(_pid_file(places)).st_mtime if running(places) else None
+
+
+def _pid_file(places: Places) -> str:
+    return f"{places.running_queue_dir}/pid/master.pid"
 
 
 def activate(places: Places, applying: bool = False) -> None:

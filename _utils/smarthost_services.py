@@ -134,3 +134,23 @@ def transport(account: dict[str, Any]) -> str:
         Of the record.
     """
     return _TRANSPORTS[account["tls_mode"]] + (_WITHOUT_LOGIN if account["auth"] == "none" else "")
+
+
+def tls_mode(name: str) -> str:
+    """
+    Return the TLS mode of the accounts that have a transport.
+
+    name : str
+        Of the transport.
+    """
+    return next(mode for mode, service in _TRANSPORTS.items() if service == name.removesuffix(_WITHOUT_LOGIN))
+
+
+def logs_in(name: str) -> bool:
+    """
+    Tell whether what goes by a transport logs in.
+
+    name : str
+        Of the transport.
+    """
+    return not name.endswith(_WITHOUT_LOGIN)

@@ -12,9 +12,8 @@ import os
 import shutil
 import time
 
-from salt.exceptions import CommandExecutionError
-
 import postfix_tables
+from smarthost_errors import CommandExecutionError
 from smarthost_files import make_public, run, to_ascii, write
 from smarthost_places import Places, is_sorting
 from smarthost_plan import Plan

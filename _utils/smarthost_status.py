@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import Any
 
-import smarthost_providers
+import smarthost_log
+import smarthost_queue
 import smarthost_service
-from smarthost_disk import manifest, tables_in_use
-from smarthost_files import count_files
+from smarthost_errors import CommandExecutionError
+from smarthost_files import count_files, is_same, to_ascii, which
+from smarthost_in_use import Account, accounts, manifest, tables_in_use
 from smarthost_places import MESSAGES, Places
-from smarthost_relays import without_zeros
+from smarthost_reasons import explain
+
+_AGAIN = "apply postfix_smarthost to this qube"
 
 
 def status(places: Places) -> dict[str, Any]:
@@ -22,39 +27,133 @@ def status(places: Places) -> dict[str, Any]:
         The paths of the system.
     """
     tables = tables_in_use(places.config_dir)
-    known = manifest(places.config_dir, tables)
-    counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
+    try:
+        known = accounts(places)
+    except CommandExecutionError:
+        known = []
     is_active = smarthost_service.active(places)
-    notes = []
+    queued = _queued(places, known)
+    counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
+    return {
+        "active": is_active,
+        "since": when(smarthost_service.since(places)),
+        "tables": os.path.join(places.running_config_dir, tables) if tables else None,
+        "senders": {sender: _nexthop(account) for account in known for sender in account.senders},
+        "accounts": _accounts(known, queued),
+        "queue": {name: count for name, count in counts.items() if count},
+        "waiting": _waiting(queued),
+        "notes": _notes(places, counts),
+    }
+
+
+def when(time: float | None) -> str | None:
+    """Return a time of seconds since the epoch as the qube's clock shows it (ISO 8601)."""
+    return None if time is None else datetime.fromtimestamp(time).astimezone().isoformat(timespec="seconds")
+
+
+def with_times(message: smarthost_queue.Message) -> dict[str, Any]:
+    """Return a message of the queue as a dictionary, with its times as ``when`` gives them."""
+    return message._asdict() | {"arrived": when(message.arrived), "next_try": when(message.next_try)}
+
+
+def _nexthop(account: Account) -> str:
+    return f"[{account.relay}]:{account.port}"
+
+
+def _queued(places: Places, known: list[Account]) -> list[smarthost_queue.Message]:
+    """Return what is in the queue; [] where Postfix cannot tell, which a note says."""
+    if not is_same(places.running_config_dir, places.config_dir):
+        return []
+    try:
+        return smarthost_queue.messages(places, known)
+    except CommandExecutionError:
+        return []
+
+
+def _accounts(known: list[Account], queued: list[smarthost_queue.Message]) -> dict[str, dict[str, Any]]:
+    """Return how the mail of each account goes."""
+    owners = {sender: account.address for account in known for sender in account.senders}
+    attempts = smarthost_log.deliveries(smarthost_log.lines()) if known else []
+    last = smarthost_log.by_account(attempts, owners)
+    told = {}
+    for account in known:
+        about: dict[str, Any] = {
+            "relay": account.relay,
+            "port": account.port,
+            "tls_mode": account.tls_mode,
+            "waiting": sum(message.account == account.address for message in queued),
+        }
+        for how, attempt in last.get(account.address, {}).items():
+            about[how] = when(attempt.time)
+            if how == "failed":
+                about["reason"] = to_ascii(explain(attempt.said, account.relay).text)
+        told[account.address] = about
+    return told
+
+
+def _waiting(queued: list[smarthost_queue.Message]) -> list[dict[str, Any]]:
+    """Return what waits, by why it does: how many messages, since when, and when it is tried next."""
+    groups: dict[tuple[str, str], list[smarthost_queue.Message]] = {}
+    for message in queued:
+        groups.setdefault((message.account, message.kind), []).append(message)
+    return [
+        {
+            "account": account,
+            "count": len(group),
+            "oldest": when(min(message.arrived for message in group)),
+            "next_try": when(min(filter(None, (message.next_try for message in group)), default=None)),
+            "reason": group[-1].reason or f"it is in {group[-1].part}",
+            "way_out": group[-1].way_out,
+        }
+        for (account, _), group in groups.items()
+    ]
+
+
+def _notes(places: Places, counts: dict[str, int]) -> list[str]:
+    """Return what the user has to do, in sentences."""
+    if which("postfix") is None:
+        return [
+            "Postfix is not installed in this qube: apply postfix_smarthost to its template, shut that down, and"
+            " restart this qube."
+        ]
+    tables = tables_in_use(places.config_dir)
     if tables is None:
-        notes.append("There is no configuration: apply postfix_smarthost to this qube.")
-    elif not is_active:
+        return [f"There is no configuration: {_AGAIN}."]
+    known = manifest(places.config_dir, tables)
+    notes = []
+    if os.path.exists(places.disposable) and not (known and "disposables" in known.allowed):
         notes.append(
-            "Postfix does not run on the configuration: sudo journalctl -b -u qubes-misc-post -u postfix says why."
+            "This is a disposable, and sends no mail: set disposables of its template qube to true if it shall."
+        )
+    elif not smarthost_service.uses(places):
+        notes.append(
+            "Postfix does not run on the configuration: sudo journalctl -b -u qubes-misc-post -u postfix says why, and"
+            f" sudo {places.boot_script} starts it."
+        )
+    elif not is_same(places.running_queue_dir, places.queue_dir) and not os.path.exists(places.disposable):
+        notes.append(
+            f"The queue is lost when this qube is shut down, as {places.queue_dir} is not mounted:"
+            f" sudo systemctl stop postfix, then sudo {places.boot_script}."
+        )
+    elif not os.path.exists(places.uplink_timer):
+        notes.append(
+            "Mail that waits for the network is tried late, as the watch for the uplink does not run:"
+            f" sudo {places.boot_script} starts it."
+        )
+    if not os.path.lexists(places.boot_script):
+        notes.append(f"Nothing starts Postfix at the next boot: {_AGAIN}.")
+    elif os.path.exists(places.custom_persist):
+        notes.append(
+            "This qube has the service custom-persist, with which nothing starts Postfix at boot: in dom0,"
+            " qvm-service QUBE custom-persist off."
         )
     if counts["hold"]:
         notes.append(
             f"{_messages(counts['hold'])} held: if another qube has queued mail and this one is its clone or a restored"
-            " backup, that one may have sent it since. sudo postsuper -r ALL hold sends it from here, sudo postsuper"
-            " -d ALL hold gives it up."
+            " backup, that one may have sent it since. sudo postfix-smarthost release ALL sends it from here, sudo"
+            " postfix-smarthost delete ID gives one up."
         )
-    if counts["deferred"]:
-        notes.append(
-            f"{_messages(counts['deferred'])} deferred: mailq in the qube says why, and Postfix tries again."
-        )
-        relays = sorted({host for host, _ in known.relays}) if known else []
-        hints = [hint for relay in relays if (hint := smarthost_providers.password_hint(relay))]
-        notes += [f"If it is the login that is refused: {hint}." for hint in hints]
-    return {
-        "active": is_active,
-        "tables": os.path.join(places.running_config_dir, tables) if tables else None,
-        "senders": {
-            sender: without_zeros(how.way).partition(":")[2]
-            for sender, how in (known.senders if known else {}).items()
-        },
-        "queue": {name: count for name, count in counts.items() if count},
-        "notes": notes,
-    }
+    return notes
 
 
 def _messages(count: int) -> str:

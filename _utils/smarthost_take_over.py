@@ -11,10 +11,9 @@ import os
 import subprocess
 from typing import Any
 
-from salt.exceptions import CommandExecutionError
-
 import smarthost_by_hand
 from smarthost_disk import ours
+from smarthost_errors import CommandExecutionError
 from smarthost_files import read, read_if_there, remove, rewrite, to_ascii, write
 from smarthost_places import BY_HAND, TOP_FILES, Places
 from smarthost_plan import Plan

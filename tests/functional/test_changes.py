@@ -42,6 +42,7 @@ def test_from_nothing(really_checked: Qube, testmode: bool) -> None:
                 "smtp_generic",
                 "smtp_header_checks",
                 "strange_senders",
+                "bounce_templates",
                 "forwarded_sender",
                 "smtp_delivery_status_filter",
                 "smtpd_reject_footers",

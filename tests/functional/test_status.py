@@ -16,11 +16,12 @@ def test_status_tells_how_mail_goes_and_no_password(configured: Qube) -> None:
     assert {*told["senders"]} == {"alice@example.com", "bob@example.org", "me@alias.example"}
     assert told["queue"] == {"active": 1, "deferred": 1, "hold": 2}
     assert told["tables"] == str(configured.root / "etc/postfix" / configured.tables.name)
-    stopped, held, deferred = told["notes"]
+    stopped, boot, held = told["notes"]
+    assert boot == "Nothing starts Postfix at the next boot: apply postfix_smarthost to this qube."
     assert stopped.startswith("Postfix does not run on the configuration: ")
     assert held.startswith("2 messages are held: ")
-    assert "sudo postsuper -r ALL hold sends it" in held
-    assert deferred.startswith("1 message is deferred: mailq")
+    assert "sudo postfix-smarthost release ALL sends it" in held
+    assert told["accounts"]["bob@example.org"]["relay"] == "smtp.example.org"
     for secret in (ALICES, BOBS):
         assert secret not in str(told)
 
@@ -28,4 +29,5 @@ def test_status_tells_how_mail_goes_and_no_password(configured: Qube) -> None:
 def test_status_of_a_qube_without_a_configuration(qube: Qube) -> None:
     told = qube.modules.postfix_smarthost.status(root=str(qube.root))
     note = "There is no configuration: apply postfix_smarthost to this qube."
-    assert told == {"active": False, "tables": None, "senders": {}, "queue": {}, "notes": [note]}
+    empty = {"senders": {}, "accounts": {}, "queue": {}, "waiting": []}
+    assert told == {"active": False, "since": None, "tables": None, **empty, "notes": [note]}

@@ -96,7 +96,13 @@ def assert_whole(qube: Qube) -> None:
         *TABLES,
         *(f"{name}.db" for name in TABLES),
         *NAMED,
-        *("forwarded_sender", "manifest", "smtp_delivery_status_filter", "strange_senders"),
+        *(
+            "bounce_templates",
+            "forwarded_sender",
+            "manifest",
+            "smtp_delivery_status_filter",
+            "strange_senders",
+        ),
         *("smtpd_command_filter", "smtpd_reject_footers"),
     }
 

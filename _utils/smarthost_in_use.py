@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The configuration in use: its tables, its manifest, and the accounts that it has.
+
+No program is run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+from smarthost_errors import CommandExecutionError
+from smarthost_files import read, read_if_there
+from smarthost_manifest import NAME, Manifest, parse
+from smarthost_places import TABLES, TABLES_PARAMETER, Places
+from smarthost_relays import without_zeros
+from smarthost_services import logs_in, tls_mode
+
+
+def tables_in_use(config_dir: str) -> str | None:
+    """Return the directory of tables that main.cf names, None when this formula did not write it."""
+    main_cf = read_if_there(os.path.join(config_dir, "main.cf"))
+    # The second is that of version 0.1.
+    for pattern in (
+        rf"^{TABLES_PARAMETER} = .*/([^/\n]+)$",
+        r"^smtp_tls_policy_maps = .*/([^/\n]+)/[^/\n]+$",
+    ):
+        found = re.search(pattern, main_cf, re.MULTILINE)
+        if found and found[1] in TABLES:
+            return found[1]
+    return None
+
+
+def manifest(config_dir: str, tables: str | None) -> Manifest | None:
+    """Return what the configuration in use consists of, None where nothing says so."""
+    return parse(read_if_there(os.path.join(config_dir, tables, NAME))) if tables else None
+
+
+class Account(NamedTuple):
+    """
+    An account of the configuration in use.
+
+    senders
+        The addresses that leave by it, its own first.
+    relay
+        Host name or address.
+    port
+        TCP port.
+    tls_mode
+        ``implicit``, ``starttls`` or ``none``.
+    logs_in
+        Whether it has a login.
+    policy
+        How the relay is verified: words of a row of ``tls_policy``.
+    """
+
+    senders: tuple[str, ...]
+    relay: str
+    port: int
+    tls_mode: str
+    logs_in: bool
+    policy: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """What the account is called by."""
+        return self.senders[0]
+
+    @property
+    def way(self) -> str:
+        """Where it leaves, for a reader."""
+        return f"{self.relay} port {self.port}"
+
+
+def accounts(places: Places) -> list[Account]:
+    """
+    Return the accounts of the configuration in use, in the order of the pillar.
+
+    places : Places
+        The paths of the system.
+
+    Raises CommandExecutionError where there is no configuration, or none that this version has written.
+    """
+    tables = tables_in_use(places.config_dir)
+    known = manifest(places.config_dir, tables)
+    if tables is None or known is None:
+        raise CommandExecutionError("There is no configuration: apply postfix_smarthost to this qube.")
+    policies = rows(places, tables, "tls_policy")
+    by_account: dict[str, list[str]] = {}
+    for sender, how in known.senders.items():
+        by_account.setdefault(how.account, []).append(sender)
+    found = []
+    for senders in by_account.values():
+        way = known.senders[senders[0]].way
+        transport, _, nexthop = way.partition(":")
+        host, _, port = without_zeros(nexthop).rpartition(":")
+        policy = tuple(policies.get(nexthop, "").split())
+        found.append(
+            Account(tuple(senders), host[1:-1], int(port), tls_mode(transport), logs_in(transport), policy)
+        )
+    return found
+
+
+def login(places: Places, account: Account) -> tuple[str, str]:
+    """
+    Return user name and password of an account, which only root can read.
+
+    places : Places
+        The paths of the system.
+    account : Account
+        One that logs in.
+
+    Raises CommandExecutionError where the table has none.
+    """
+    found = rows(places, tables_in_use(places.config_dir) or "", "saslpass").get(account.address, "")
+    if ":" not in found:
+        raise CommandExecutionError(
+            f"The password of {account.address} is missing: apply postfix_smarthost to this qube again."
+        )
+    user, _, password = found.partition(":")
+    return user, password
+
+
+def rows(places: Places, tables: str, name: str) -> dict[str, str]:
+    """
+    Return the rows of a lookup table's source, {} where it cannot be read.
+
+    places : Places
+        The paths of the system.
+    tables : str
+        The directory of tables.
+    name : str
+        The name of the table.
+    """
+    try:
+        lines = read(os.path.join(places.config_dir, tables, name)).split("\n")
+    except OSError:
+        return {}
+    pairs = (line.partition(" ") for line in lines if line and not line.startswith("#"))
+    return {key: value for key, _, value in pairs}
+
+
+def parameter(places: Places, name: str) -> str:
+    """
+    Return the value of a parameter of main.cf, as it stands there, "" where it does not.
+
+    places : Places
+        The paths of the system.
+    name : str
+        Its name, as in postconf(5).
+    """
+    text = read_if_there(os.path.join(places.config_dir, "main.cf"))
+    found = re.search(rf"^{re.escape(name)} = (.*(\n[ \t]+.*)*)$", text, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
