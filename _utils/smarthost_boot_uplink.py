@@ -131,6 +131,15 @@ try_again() {
 		[ -z "${last[$sender]:-}" ] || echo "$sender ${due[$sender]} ${last[$sender]}"
 	done >"$state/pauses"
 	[ -z "${ids[*]}" ] || retry "${!ids[@]}"
+	tell
+}
+
+# What waits for the user is told on the desktop. Not at each look: it starts Python.
+tell() {
+	[[ ${allowed:-} = *notifications* ]] && [ -x /usr/local/bin/postfix-smarthost ] || return 0
+	[ -z "$(find "$state/looked" -mmin -3 2>/dev/null)" ] || return 0
+	: >"$state/looked"
+	/usr/local/bin/postfix-smarthost notify >/dev/null
 }
 
 # The time of a deferred message is when it is tried next; D looks for these, F forgets what could not be reached, says

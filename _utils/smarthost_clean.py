@@ -31,7 +31,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
     Raises CommandExecutionError when something cannot be removed.
     """
     with told_in_a_sentence("taken back"), contextlib.nullcontext() if test else lock(places):
-        removed = [path for path in (places.boot_script, places.command) if os.path.lexists(path)]
+        removed = [path for path in places.programs if os.path.lexists(path)]
         if not test:
             remove("/", *removed)
         changes = smarthost_service.deactivate(places, test)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import smarthost_notes
 import smarthost_queue
 import smarthost_status
 import smarthost_verify
@@ -79,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
+    # For the timer of the boot script.
+    commands.add_parser("notify").set_defaults(run=_notify)
     add("status", _status, "what runs, the last success and failure of each account, and what is to be done")
     command = add("verify", _verify, "ask the relay of each account whether it would take mail of it")
     command.add_argument("account", nargs="?", default="", help="only this account: its address")
@@ -139,6 +142,12 @@ def _verify(options: argparse.Namespace) -> int:
     lines = [_colour(verdict.line(), _GREEN if verdict.works else _RED) for verdict in found]
     _print(options, [verdict._asdict() for verdict in found], lines)
     return _GOOD if all(verdict.works for verdict in found) else _BAD
+
+
+def _notify(options: argparse.Namespace) -> int:
+    for text in smarthost_notes.notify(Places()):
+        print(text)
+    return _GOOD
 
 
 def _queue(options: argparse.Namespace) -> int:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from smarthost_relays import without_zeros
 
 NAME = "manifest"
+# What the boot script may do besides, as ``allowed`` has it.
+DISPOSABLES, NOTIFICATIONS = "disposables", "notifications"
 
 
 class Switch(enum.Enum):
@@ -52,7 +54,7 @@ class Manifest(NamedTuple):
     senders
         How the mail of each leaves.
     allowed
-        What the boot script may do besides: ``disposables``.
+        What the boot script may do besides: ``DISPOSABLES``, ``NOTIFICATIONS``.
     named
         The files whose lists of the qube's own names the boot script keeps.
     restart

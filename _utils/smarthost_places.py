@@ -91,6 +91,21 @@ class Places(NamedTuple):
         return self._at("usr/local/bin/postfix-smarthost")
 
     @property
+    def manual(self) -> str:
+        """Its manual page."""
+        return self._at("usr/local/share/man/man1/postfix-smarthost.1")
+
+    @property
+    def completion(self) -> str:
+        """What bash(1) completes for it."""
+        return self._at("usr/local/share/bash-completion/completions/postfix-smarthost")
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """What an apply puts beside the configuration; the boot script comes first."""
+        return (self.boot_script, self.command, self.manual, self.completion)
+
+    @property
     def rc_local(self) -> str:
         """The user's own boot script."""
         return self._at("rw/config/rc.local")
@@ -110,6 +125,11 @@ class Places(NamedTuple):
     def state_dir(self) -> str:
         """What the boot script keeps until the qube is shut down, for root alone."""
         return self._at("run/postfix-smarthost")
+
+    @property
+    def shown_notes(self) -> str:
+        """Which notes the user has been shown."""
+        return os.path.join(self.state_dir, "notes")
 
     @property
     def lock(self) -> str:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from smarthost_bounces import TEMPLATES
+from smarthost_manifest import DISPOSABLES, NOTIFICATIONS, Manifest, Sender, digest
 from smarthost_manifest import NAME as MANIFEST
-from smarthost_manifest import Manifest, Sender, digest
 from smarthost_places import SORTING, TABLES_PARAMETER
 from smarthost_privacy import (
     HOST_NAME,
@@ -155,7 +155,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
             for account_digest in [digest(account)]
             for sender in account["senders"]
         },
-        allowed=("disposables",) if record["disposables"] else (),
+        allowed=tuple(name for name in (DISPOSABLES, NOTIFICATIONS) if record[name]),
         restart=(
             *(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
             f"{_LOCAL_SENDERS}={rows['sender_relay'][_LOCAL_SENDERS]}",

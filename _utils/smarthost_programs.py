@@ -18,9 +18,10 @@ import smarthost_boot_mail
 import smarthost_boot_start
 import smarthost_boot_uplink
 from smarthost_files import make_public, read, rewrite
+from smarthost_manual import COMPLETION, PAGE
 from smarthost_places import Places
 
-_MODE = 0o755
+_PROGRAM, _TEXT = 0o755, 0o644
 # What postfix-smarthost consists of: smarthost_command, and what that imports.
 COMMAND = (
     "smarthost_certificate",
@@ -31,6 +32,7 @@ COMMAND = (
     "smarthost_log",
     "smarthost_manifest",
     "smarthost_names",
+    "smarthost_notes",
     "smarthost_places",
     "smarthost_privacy",
     "smarthost_provider_sheet",
@@ -80,7 +82,9 @@ def command() -> bytes:
 
 def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
     """
-    Make sure that the boot script is in its place, root's and executable, and beside it the program for the user.
+    Make sure that the boot script and the program for the user are in their places, root's and executable.
+
+    With the program come its manual page and what bash(1) completes for it.
 
     places : Places
         The paths of the system.
@@ -91,16 +95,18 @@ def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
 
     Raises OSError when it cannot be written.
     """
-    programs = {places.boot_script: boot_script().encode(), places.command: command()}
-    return {path: how for path, data in programs.items() if (how := _put(path, data, test))}
+    contents = (boot_script().encode(), command(), PAGE.encode(), COMPLETION.encode())
+    modes = (_PROGRAM, _PROGRAM, _TEXT, _TEXT)
+    programs = zip(places.programs, contents, modes, strict=True)
+    return {path: how for path, data, mode in programs if (how := _put(path, data, mode, test))}
 
 
-def _put(path: str, data: bytes, test: bool) -> str:
-    """Make sure that a program is in its place; return ``added``, ``changed`` or ""."""
+def _put(path: str, data: bytes, mode: int, test: bool) -> str:
+    """Make sure that a file is in its place; return ``added``, ``changed`` or ""."""
     there = os.path.lexists(path)
     if there and not os.path.islink(path) and _bytes(path) == data:
         status = os.stat(path)
-        if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, _MODE):
+        if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, mode):
             return ""
     if not test:
         directory = os.path.dirname(path)
@@ -109,9 +115,9 @@ def _put(path: str, data: bytes, test: bool) -> str:
             make_public(directory)
         if there and (os.path.islink(path) or not os.path.isfile(path)):
             os.unlink(path)
-        rewrite(path, data, _MODE)
+        rewrite(path, data, mode)
         os.chown(path, 0, 0)
-        os.chmod(path, _MODE)
+        os.chmod(path, mode)
     return "changed" if there else "added"
 
 

@@ -244,6 +244,14 @@ RECORD = (
         [],
     ),
     Key(
+        "notifications",
+        FLAG,
+        "true",
+        "A note on the desktop, once for each reason, when mail has waited long or its login is refused.",
+        readers.flag,
+        absent=True,
+    ),
+    Key(
         "settings",
         _SETTINGS,
         "none",

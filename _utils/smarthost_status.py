@@ -13,6 +13,7 @@ import smarthost_service
 from smarthost_errors import CommandExecutionError
 from smarthost_files import count_files, is_same, to_ascii, which
 from smarthost_in_use import Account, accounts, manifest, tables_in_use
+from smarthost_manifest import DISPOSABLES
 from smarthost_places import MESSAGES, Places
 from smarthost_reasons import explain
 
@@ -121,7 +122,7 @@ def _notes(places: Places, counts: dict[str, int]) -> list[str]:
         return [f"There is no configuration: {_AGAIN}."]
     known = manifest(places.config_dir, tables)
     notes = []
-    if os.path.exists(places.disposable) and not (known and "disposables" in known.allowed):
+    if os.path.exists(places.disposable) and not (known and DISPOSABLES in known.allowed):
         notes.append(
             "This is a disposable, and sends no mail: set disposables of its template qube to true if it shall."
         )

@@ -74,6 +74,16 @@ def wait(qube: Qube, *senders: str) -> None:
     qube.wait_for(deferred, "all to be deferred")
 
 
+def wait_more(qube: Qube, sender: str) -> None:
+    """Send one more message, and wait until it is deferred, too."""
+    count = len(qube.queue())
+    qube.send(sender=sender, to=RECIPIENT, subject=unique())
+    qube.wait_for(
+        lambda: [mail["queue_name"] for mail in qube.queue()] == ["deferred"] * (count + 1),
+        "all to be deferred",
+    )
+
+
 def words(qube: Qube, *command: str, code: int = 0) -> str:
     ended: subprocess.CompletedProcess[str] = qube.run(PROGRAM, *command, check=False)
     assert ended.returncode == code, ended.stdout + ended.stderr
@@ -225,6 +235,68 @@ def test_what_is_meant_has_to_be_there(qube: Qube, what: str, said: str) -> None
     assert len(qube.queue()) == 1
 
 
+# As in a desktop session: the program, and the socket of its bus.
+_NOTIFIER = """\
+#!/bin/sh
+echo "$(id -un) $DBUS_SESSION_BUS_ADDRESS $*" >>/tmp/notes
+"""
+
+
+def notes(qube: Qube) -> list[str]:
+    return qube.run("cat", "/tmp/notes").stdout.splitlines()
+
+
+def test_desktop_is_told_once_for_each_reason(qube: Qube) -> None:
+    qube.write("/usr/bin/notify-send", _NOTIFIER, mode="0755")
+    qube.run("rm", "-f", "/run/postfix-smarthost/notes")
+    qube.write("/tmp/notes", "", mode="0666")
+    try:
+        wait(qube, LATER, REFUSED)
+        # Nobody is logged in yet.
+        qube.run("rm", "-rf", "/run/user/1000")
+        qube.run(PROGRAM, "notify")
+        assert notes(qube) == []
+        qube.run(
+            "sh",
+            "-c",
+            "mkdir -p /run/user/1000; touch /run/user/1000/bus; rm -f /run/postfix-smarthost/looked",
+        )
+        qube.run(direct.BOOT_SCRIPT, "uplink")
+        (note,) = notes(qube)
+        assert note.startswith(
+            "user unix:path=/run/user/1000/bus --app-name=postfix-smarthost -- Mail waits 1 message"
+        )
+        assert (
+            f"waits of {REFUSED}: smtp.queue.test refuses the user name or the password: 535 5.7.8 no."
+            in note
+        )
+        wait_more(qube, REFUSED)
+        qube.run(PROGRAM, "notify")
+        assert len(notes(qube)) == 1
+        # What has waited for long is told, whatever the reason is.
+        set_parameters(qube, delay_warning_time="1s")
+        qube.wait_for(lambda: qube.run(PROGRAM, "notify").stdout, "a note")
+        assert len(notes(qube)) == 2
+        assert f"1 message waits of {LATER}: smtp.queue.test says: 451" in notes(qube)[1]
+        assert PASSWORD not in "".join(notes(qube))
+        # Once it is over and comes back, it is told again.
+        qube.run("postsuper", "-d", "ALL")
+        qube.run(PROGRAM, "notify")
+        wait(qube, REFUSED)
+        qube.run(PROGRAM, "notify")
+        assert len(notes(qube)) == 3
+        before, qube.pillar = qube.pillar, {**qube.pillar}
+        qube.pillar["postfix_smarthost"] = {**qube.pillar["postfix_smarthost"], "notifications": False}
+        assert direct.run(qube).error is None
+        qube.run("rm", "-f", "/run/postfix-smarthost/notes")
+        qube.run(PROGRAM, "notify")
+        assert len(notes(qube)) == 3
+        qube.pillar = before
+        assert direct.run(qube).error is None
+    finally:
+        qube.run("sh", "-c", "rm -rf /usr/bin/notify-send /run/user/1000 /tmp/notes")
+
+
 # What is done to a qube whose mail goes, what undoes it, and what is told then.
 STATES = {
     "no watch": (
@@ -315,4 +387,4 @@ def test_program_comes_with_an_apply_and_goes_with_clean(new_qube: Callable[...,
         assert qube.tree(PROGRAM) == {PROGRAM: entry}
     assert direct.run(qube, "postfix_smarthost.put_boot_script").result == {}
     assert PROGRAM in direct.run(qube, "postfix_smarthost.remove").result["changes"]["removed"]
-    assert qube.run("ls", "/usr/local/bin").stdout == ""
+    assert qube.run("find", "/usr/local/bin", "/usr/local/share", "-type", "f").stdout == ""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import smarthost_log
+import smarthost_manual
 import smarthost_programs
 from smarthost_reasons import explain
 
+COMMANDS = ("status", "verify", "queue", "flush", "hold", "release", "delete")
 PARTS = """\
 import sys
 sys.path[:] = [sys.argv[1], *(path for path in sys.path if "site-packages" not in path)]
@@ -42,12 +45,31 @@ def test_program_tells_how_it_is_used(program: Path) -> None:
         [sys.executable, str(program), "--help"], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0
-    for command in ("status", "verify", "queue", "flush", "hold", "release", "delete"):
+    for command in COMMANDS:
         assert f"\n    {command} " in ended.stdout
     wrong = subprocess.run(
         [sys.executable, str(program), "nonsense"], capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 2
+
+
+@pytest.mark.parametrize("text", [smarthost_manual.PAGE, smarthost_manual.COMPLETION])
+def test_manual_page_and_completion_know_each_command(text: str) -> None:
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", text)
+    for option in ("json", "to", "test"):
+        assert re.search(rf"(--|\\-\\-){option}\b", text)
+
+
+def test_bash_completes_commands_and_options() -> None:
+    script = smarthost_manual.COMPLETION + (
+        'COMP_WORDS=(postfix-smarthost re) COMP_CWORD=1; _postfix_smarthost; echo "${COMPREPLY[*]}"\n'
+        'COMP_WORDS=(postfix-smarthost delete -) COMP_CWORD=2; _postfix_smarthost; echo "${COMPREPLY[*]}"\n'
+    )
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "release\n--json --test\n"
+    checked = subprocess.run(["shellcheck", "--shell=bash", "-"], input=script, text=True, check=False)
+    assert checked.returncode == 0
 
 
 HOST = "smtp.a.test[10.0.0.1]"
