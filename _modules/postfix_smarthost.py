@@ -12,6 +12,7 @@ from typing import Any
 import smarthost_apply
 import smarthost_clean
 import smarthost_in_use
+import smarthost_pillar
 import smarthost_programs
 import smarthost_queue
 import smarthost_service
@@ -74,7 +75,7 @@ def configure(
     """
     qubes = _pillar("qubes")
     done = smarthost_apply.configure(
-        _pillar("postfix_smarthost"),
+        smarthost_pillar.of_qube(_pillar("postfix_smarthost"), _pillar("postfix_smarthost_missing"), qubes),
         {"ca_file": ca_file, "procmail": procmail},
         Places(root),
         template=to_ascii(str(qubes.get("template") or "")) if isinstance(qubes, dict) else "",
@@ -218,7 +219,6 @@ def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
 
     .. code-block:: bash
 
-        salt-call --local postfix_smarthost.verify
         salt-call --local postfix_smarthost.verify alice@example.com to=alice@example.com
     """
     found = smarthost_verify.verify(Places(root), account, to)

@@ -35,6 +35,27 @@ from smarthost_settings import contradictions, too_many_at_once
 from smarthost_submission import MESSAGE_SIZE_LIMIT
 from smarthost_text import odd_characters
 
+_NOT_ENABLED = (
+    "dom0 gives this qube no pillar of postfix_smarthost; enable it there: sudo qubesctl top.enable postfix_smarthost"
+    " pillar=True"
+)
+
+
+def of_qube(pillar: Any, missing: Any, qubes: Any) -> Any:  # noqa: ANN401 - a pillar may hold anything
+    """
+    Return the pillar of a qube, or in its place one that says why there is none.
+
+    pillar : Any
+        What the qube has under ``postfix_smarthost``.
+    missing : Any
+        What dom0's pillar says where there is no entry, ``postfix_smarthost_missing``.
+    qubes : Any
+        The pillar ``qubes``; elsewhere than in Qubes OS there is none.
+    """
+    if pillar is not None or not isinstance(qubes, dict):
+        return pillar
+    return {"errors": [missing if isinstance(missing, str) else _NOT_ENABLED]}
+
 
 def check(pillar: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a pillar may hold anything
     """

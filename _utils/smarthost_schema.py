@@ -311,6 +311,9 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Mail accounts of postfix_smarthost",
         "type": ["object", "null"],
+        "properties": {
+            "defaults": {"description": "For all qubes that do not say otherwise.", **_object(RECORD[1:])},
+        },
         "additionalProperties": {"$ref": "#/$defs/record"},
         "$defs": {"record": _object(RECORD)},
     }

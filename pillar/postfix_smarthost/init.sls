@@ -3,7 +3,9 @@
 """Pillar for dom0 of Qubes OS: give a qube its own mail accounts, and nothing of any other qube's.
 
 The accounts are in ``qubes.yaml`` beside this file: a mapping of qube names to the record that README.md
-describes. A qube without an entry there, dom0 and the templates among them, gets an empty pillar.
+describes. What ``defaults`` says there holds for each of them that does not say otherwise. A qube without an entry,
+dom0 and the templates among them, gets only ``postfix_smarthost_missing``: a sentence for its state, should one be
+applied to it.
 
 This pillar is made for qubesctl, which renders it twice: here for the qube's id, then, written to one YAML
 file, as ``jinja|yaml`` in the management disposable (qubessalt, ``prepare_salt_config_for_vm``). Hence:
@@ -17,6 +19,7 @@ for any formula and for dom0 as well. No sentence quotes the file: what YAML can
 """
 
 import base64
+import difflib
 import os
 import re
 import stat
@@ -27,6 +30,8 @@ import yaml
 
 QUBES_YAML = Path(__file__).with_name("qubes.yaml")
 JINJA_MARK = re.compile(r"\{[{%#]")
+DEFAULTS = "defaults"
+UNQUOTED = "!unquoted"
 LEADING_ZERO = re.compile(r"0[0-9_]+")
 PLAIN_KEY = re.compile(r"[\w.@-]+", re.ASCII)
 
@@ -35,8 +40,17 @@ class QubesYamlError(Exception):
     """What is wrong with qubes.yaml, and how to mend it, as ASCII text that quotes nothing of the file."""
 
 
+class Unquoted(str):
+    """A password without quotes, and the line that it stands in."""
+
+    __slots__ = ("line",)
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML without duplicate keys, of which PyYAML silently takes the last, and without octal ports."""
+    """YAML without duplicate keys, of which PyYAML silently takes the last, and without octal ports.
+
+    A password has to be in quotes: without them, YAML ends it at " #" and takes some for numbers or dates.
+    """
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -52,12 +66,24 @@ class _Loader(yaml.SafeLoader):
             ):
                 value.tag = "tag:yaml.org,2002:str"
             line = key.start_mark.line + 1
+            is_text = isinstance(value, yaml.ScalarNode) and value.tag == "tag:yaml.org,2002:str"
+            if key.value == "password" and is_text and value.style is None:
+                value.tag = UNQUOTED
             if key.value in lines:
                 raise QubesYamlError(
                     f"line {line} has the same key as line {lines[key.value]}; keep one of the two."
                 )
             lines[key.value] = line
         return node
+
+
+def _unquoted(loader: _Loader, node: yaml.ScalarNode) -> Unquoted:
+    text = Unquoted(loader.construct_scalar(node))
+    text.line = node.start_mark.line + 1
+    return text
+
+
+_Loader.add_constructor(UNQUOTED, _unquoted)
 
 
 def run() -> dict[str, Any]:
@@ -69,20 +95,44 @@ def run() -> dict[str, Any]:
     qube = __opts__["id"]
     try:
         entries = _entries()
-        if qube not in entries:
-            return {}
+        if qube not in entries or qube == DEFAULTS:
+            return {"postfix_smarthost_missing": _missing(qube, entries)}
         if _is_template(qube):
             # Not even to its management disposable, which would leave it behind, were it killed.
             raise QubesYamlError(
                 f"{qube} is a template, and passwords do not belong in templates; give the entry the name of an app"
                 " qube of it."
             )
-        record = _survive_jinja(_encode_passwords(entries[qube]), qube)
+        record = _survive_jinja(_encode_passwords(with_defaults(entries, qube)), qube)
     except QubesYamlError as error:
         record = {"errors": [f"{QUBES_YAML}: {error}"]}
     except RecursionError:
         record = {"errors": [f"{QUBES_YAML}: {qube} is nested too deeply, or holds itself by an alias."]}
     return {"postfix_smarthost": record}
+
+
+def with_defaults(entries: dict[str, Any], qube: str) -> Any:  # noqa: ANN401
+    """Return the entry of a qube, with what it leaves to the defaults.
+
+    :raises QubesYamlError: the defaults are no mapping, or have accounts, which belong to one qube each.
+    """
+    defaults = entries.get(DEFAULTS)
+    if defaults is None:
+        return entries[qube]
+    if not isinstance(defaults, dict):
+        raise QubesYamlError(f"{DEFAULTS} must be a mapping, such as lists or settings for all qubes.")
+    if "accounts" in defaults:
+        raise QubesYamlError(f"{DEFAULTS} may not have accounts: give each qube its own.")
+    return {**defaults, **entries[qube]} if isinstance(entries[qube], dict) else entries[qube]
+
+
+def _missing(qube: str, entries: dict[str, Any]) -> str:
+    """Say why a qube has no entry. No other qube's name is told to it, but for one that looks like its own."""
+    if not QUBES_YAML.exists():
+        return f"{QUBES_YAML} is missing in dom0: copy qubes.yaml.example there, and write an entry for {qube} into it."
+    near = [name for name in difflib.get_close_matches(qube, entries, 1, 0.7) if name != DEFAULTS]
+    hint = f" It has one for {near[0]}: is that a typing error?" if near else ""
+    return f"{QUBES_YAML} in dom0 has no entry for {qube}: write one.{hint}"
 
 
 def _is_template(qube: str) -> bool:
@@ -99,7 +149,7 @@ def _is_template(qube: str) -> bool:
 
 
 def _entries() -> dict[str, Any]:
-    """Return what qubes.yaml holds, or nothing when there is no such file.
+    """Return what qubes.yaml holds, its defaults among it, or nothing when there is no such file.
 
     :raises QubesYamlError: the file is not private, not readable, not YAML, or not a mapping.
     """
@@ -150,11 +200,42 @@ def _parse(content: bytes) -> Any:  # noqa: ANN401
         line = text.count("\n", 0, error.position) + 1
         raise QubesYamlError(f"line {line} holds a character that YAML does not allow.") from None
     except Exception as error:  # an ill-formed scalar makes PyYAML raise ValueError, KeyError and others
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        place = f"near line {mark.line + 1}, column {mark.column + 1}, it" if mark else "it"
-        raise QubesYamlError(
-            f"{place} is not valid YAML; check the indentation, and put passwords in single quotes."
-        ) from None
+        raise QubesYamlError(_why_not_yaml(text, error)) from None
+
+
+def _why_not_yaml(text: str, error: Exception) -> str:
+    """Say where a text stops to be YAML, or rather where the slip is that made it so."""
+    lines = text.splitlines()
+    tab = next((number for number, line in enumerate(lines, 1) if re.match(r"[ -]*\t", line)), 0)
+    if tab:
+        return f"line {tab} is indented with a tab; YAML wants blanks."
+    quote = _open_quote(text)
+    if quote:
+        return (
+            f"the quote opened in line {quote.line + 1}, column {quote.column + 1}, is not closed in that line; close"
+            " it, and double each single quote inside."
+        )
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    place = f"near line {mark.line + 1}, column {mark.column + 1}, it" if mark else "it"
+    return f"{place} is not valid YAML; check the indentation, and put passwords in single quotes."
+
+
+def _open_quote(text: str) -> Any:  # noqa: ANN401 - a mark of PyYAML
+    """Return where the first quoted text begins that goes on in another line, None if there is none."""
+    try:
+        for token in yaml.scan(text, _Loader):
+            if (
+                isinstance(token, yaml.ScalarToken)
+                and token.style in ("'", '"')
+                and token.start_mark.line != token.end_mark.line
+            ):
+                return token.start_mark
+    except yaml.MarkedYAMLError as error:
+        if error.context and "quoted scalar" in error.context:
+            return error.context_mark
+    except Exception:
+        return None
+    return None
 
 
 def _encode_passwords(record: Any) -> Any:  # noqa: ANN401
@@ -170,6 +251,10 @@ def _encode_password(account: Any) -> Any:  # noqa: ANN401
     password = account.get("password")
     if not isinstance(password, str):
         return account
+    if isinstance(password, Unquoted):
+        raise QubesYamlError(
+            f"line {password.line}: put the password in single quotes, and double each single quote in it."
+        )
     # surrogatepass: the qube refuses what is not UTF-8, and names the account.
     encoded = base64.b64encode(password.encode(errors="surrogatepass")).decode()
     return {**{key: value for key, value in account.items() if key != "password"}, "password_base64": encoded}

@@ -39,11 +39,12 @@ def _postfix_programs() -> None:
 @pytest.fixture(scope="session")
 def minion_opts(tmp_path_factory: pytest.TempPathFactory) -> dict:
     root = tmp_path_factory.mktemp("minion")
-    # Only the SLS: the file server would walk the caches of the checkout, root filesystems included, and
-    # modules beside them would be copied to extension_modules and loaded from there.
+    # Only the SLS and the programs for dom0: the file server would walk the caches of the checkout, and modules beside
+    # them would be copied to extension_modules and loaded from there.
     file_root = root / "file_root"
     file_root.mkdir()
-    (file_root / "postfix_smarthost").symlink_to(ROOT / "postfix_smarthost")
+    for name in ("dom0", "postfix_smarthost"):
+        (file_root / name).symlink_to(ROOT / name)
     # Salt keeps early messages for a console that pytest has closed by then; pytest captures them anyway.
     salt._logging.shutdown_temp_handler()
     opts = salt.config.minion_config(None)

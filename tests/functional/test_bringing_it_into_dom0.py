@@ -12,7 +12,7 @@ import pytest
 
 from tests.checkout import ROOT
 
-NAMES = ("_modules", "_states", "_utils", "postfix_smarthost", "pillar", "LICENSE")
+NAMES = ("_modules", "_states", "_utils", "dom0", "postfix_smarthost", "pillar", "LICENSE")
 
 
 def commands(srv: Path) -> str:

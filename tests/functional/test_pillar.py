@@ -63,6 +63,8 @@ class Dom0:
         (self._combined / "top.sls").write_text(yaml.safe_dump({"base": {qube: ["combined"]}}))
         arrived = render(self._combined, qube)
         assert arrived.pop("qubes") == {"type": "app"}
+        self.missing = arrived.pop("postfix_smarthost_missing", "")
+        assert bool(self.missing) is not ("postfix_smarthost" in arrived)
         return arrived
 
 
@@ -121,14 +123,42 @@ def test_qube_gets_its_own_entry_only(dom0: Dom0) -> None:
 
 @pytest.mark.parametrize("minion_id", ["dom0", "debian-13-mail", "mai", "mail2", "MAIL", "*"])
 def test_whoever_has_no_entry_gets_nothing(dom0: Dom0, minion_id: str) -> None:
-    dom0.write(f"mail:\n  accounts: [{{address: me@example.com, password: {SECRET}}}]\n")
+    dom0.write(f"mail:\n  accounts: [{{address: me@example.com, password: '{SECRET}'}}]\n")
     assert dom0.pillar(minion_id) == {}
 
 
 def test_without_qubes_yaml_nobody_gets_anything(dom0: Dom0) -> None:
     assert dom0.pillar("mail") == {}
+    assert dom0.missing == (
+        f"{dom0.qubes_yaml} is missing in dom0: copy qubes.yaml.example there, and write an entry for mail into it."
+    )
     dom0.write("# nothing yet\n")
     assert dom0.pillar("mail") == {}
+    assert dom0.missing == f"{dom0.qubes_yaml} in dom0 has no entry for mail: write one."
+
+
+def test_qube_is_told_of_an_entry_that_looks_like_its_own_and_of_no_other(dom0: Dom0) -> None:
+    dom0.write("mial: {accounts: []}\nwork: {accounts: []}\ndefaults: {user: me}\n")
+    assert dom0.pillar("mail") == {}
+    assert dom0.missing.endswith(
+        "has no entry for mail: write one. It has one for mial: is that a typing error?"
+    )
+    for other in ("vault", "default", "dom0"):
+        assert dom0.pillar(other) == {}
+        for name in ("mial", "work", "defaults"):
+            assert name not in dom0.missing
+
+
+def test_what_is_for_all_qubes_is_said_once(dom0: Dom0) -> None:
+    dom0.write(
+        "defaults: {user: me, settings: {delay_warning_time: 1h}}\n"
+        f"mail: {{accounts: [{{address: me@example.com, password: '{SECRET}'}}]}}\n"
+        f"work: {{user: you, accounts: [{{address: you@example.com, password: '{SECRET}'}}]}}\n"
+    )
+    mail, work = (dom0.pillar(qube)["postfix_smarthost"] for qube in ("mail", "work"))
+    assert (mail["user"], work["user"]) == ("me", "you")
+    assert mail["settings"] == work["settings"] == {"delay_warning_time": "1h"}
+    assert dom0.pillar("defaults") == {}
 
 
 # With what makes PyYAML quote, escape or fold.
@@ -164,7 +194,7 @@ def test_any_text_arrives_as_it_was_written(lasting_dom0: Dom0, random: Random) 
         "accounts": [{"username": name, "password": password} for name, password in written],
         "settings": dict(written),
     }
-    lasting_dom0.write(yaml.safe_dump({"mail": record}))
+    lasting_dom0.write(yaml.safe_dump({"mail": record}, default_style="'"))
     arrived = lasting_dom0.pillar("mail")["postfix_smarthost"]
     accounts = [(account["username"], decoded(account)) for account in arrived["accounts"]]
     assert [pair for pair in zip(accounts, written, strict=True) if pair[0] != pair[1]] == []
@@ -194,40 +224,60 @@ def test_other_shapes_reach_the_qube_unchanged(dom0: Dom0, entry: str) -> None:
 
 
 def test_password_base64_is_passed_on(dom0: Dom0) -> None:
-    dom0.write("mail: {accounts: [{password_base64: c2VjcmV0}, {password_base64: YQ==, password: both}]}")
+    dom0.write("mail: {accounts: [{password_base64: c2VjcmV0}, {password_base64: YQ==, password: 'both'}]}")
     assert dom0.pillar("mail")["postfix_smarthost"]["accounts"] == [
         {"password_base64": "c2VjcmV0"},
         {"password_base64": "YQ==", "password": "both"},
     ]
 
 
-ENTRY = f"mail:\n  accounts:\n    - address: me@example.com\n      password: {SECRET}\n"
+PLAIN = f"mail:\n  accounts:\n    - address: me@example.com\n      password: {SECRET}\n"
+ENTRY = f"mail:\n  accounts:\n    - address: me@example.com\n      password: '{SECRET}'\n"
 BROKEN = {
     "indentation": (f"{ENTRY}     port: 465\n", "line 5, column "),
-    "tab": (f"{ENTRY}\tport: 465\n", "line 5, column 1"),
-    "quote left open": (ENTRY.replace(SECRET, f"'{SECRET}"), "not valid YAML"),
-    "password is a tag": (ENTRY.replace(SECRET, f"!{SECRET}"), "line 4, column 17"),
-    "password is an alias": (ENTRY.replace(SECRET, f"*{SECRET}"), "line 4, column 17"),
-    "password is a directive": (ENTRY.replace(SECRET, f"%{SECRET}"), "line 4, column 17"),
-    "password is a reserved mark": (ENTRY.replace(SECRET, f"@{SECRET}"), "line 4, column 17"),
-    "password opens a mapping": (ENTRY.replace(SECRET, f"{{{SECRET}"), "line "),
-    "password is a Jinja value": (ENTRY.replace(SECRET, f"{{{{{SECRET}}}}}"), "line 4, column "),
-    "colon in the password": (ENTRY.replace(SECRET, f"{SECRET}: {SECRET}"), "line 4, column "),
-    "no such number": (ENTRY.replace(SECRET, f"!!int {SECRET}"), "not valid YAML"),
-    "no such boolean": (ENTRY.replace(SECRET, f"!!bool {SECRET}"), "not valid YAML"),
-    "no such day": (ENTRY.replace(SECRET, "2026-99-99"), "not valid YAML"),
-    "Python object": (ENTRY.replace(SECRET, f"!!python/name:{SECRET}"), "line 4, column 17"),
+    "tab": (f"{ENTRY}\tport: 465\n", "line 5 is indented with a tab; YAML wants blanks."),
+    "quote left open": (
+        PLAIN.replace(SECRET, f"'{SECRET}"),
+        "the quote opened in line 4, column 17, is not closed in that line",
+    ),
+    "quote left open, another one later": (
+        PLAIN.replace(SECRET, f"'{SECRET}") + "work:\n  accounts:\n    - password: 'other'\n",
+        "the quote opened in line 4, column 17, is not closed in that line",
+    ),
+    "double quote left open": (
+        PLAIN.replace(SECRET, f'"{SECRET}'),
+        "the quote opened in line 4, column 17, is not closed in that line",
+    ),
+    "tab below a list": (ENTRY + "    \t- port: 465\n", "line 5 is indented with a tab"),
+    "password without quotes": (PLAIN, "line 4: put the password in single quotes"),
+    "password with what is a comment to YAML": (
+        PLAIN.replace(SECRET, f"{SECRET} #x"),
+        "line 4: put the password in",
+    ),
+    "defaults with accounts": (f"{ENTRY}defaults: {{accounts: []}}\n", "defaults may not have accounts"),
+    "defaults that are a list": (f"{ENTRY}defaults: [lists]\n", "defaults must be a mapping"),
+    "password is a tag": (PLAIN.replace(SECRET, f"!{SECRET}"), "line 4, column 17"),
+    "password is an alias": (PLAIN.replace(SECRET, f"*{SECRET}"), "line 4, column 17"),
+    "password is a directive": (PLAIN.replace(SECRET, f"%{SECRET}"), "line 4, column 17"),
+    "password is a reserved mark": (PLAIN.replace(SECRET, f"@{SECRET}"), "line 4, column 17"),
+    "password opens a mapping": (PLAIN.replace(SECRET, f"{{{SECRET}"), "line "),
+    "password is a Jinja value": (PLAIN.replace(SECRET, f"{{{{{SECRET}}}}}"), "line 4, column "),
+    "colon in the password": (PLAIN.replace(SECRET, f"{SECRET}: {SECRET}"), "line 4, column "),
+    "no such number": (PLAIN.replace(SECRET, f"!!int {SECRET}"), "not valid YAML"),
+    "no such boolean": (PLAIN.replace(SECRET, f"!!bool {SECRET}"), "not valid YAML"),
+    "no such day": (PLAIN.replace(SECRET, "2026-99-99"), "not valid YAML"),
+    "Python object": (PLAIN.replace(SECRET, f"!!python/name:{SECRET}"), "line 4, column 17"),
     "two documents": (f"{ENTRY}---\n{ENTRY}", "line 5, column 1"),
-    "control character": (ENTRY.replace(SECRET, f"{SECRET}\x07"), "line 4 "),
-    "Latin-1": (ENTRY.replace(SECRET, f"{SECRET}\xe9").encode("latin-1"), "line 4 "),
+    "control character": (PLAIN.replace(SECRET, f"{SECRET}\x07"), "line 4 "),
+    "Latin-1": (PLAIN.replace(SECRET, f"{SECRET}\xe9").encode("latin-1"), "line 4 "),
     "half a surrogate pair": (f'{ENTRY}  k: "{SECRET}\\ud800"\n', "mail:k "),
     "qube twice": (f"{ENTRY}work: {{}}\n{ENTRY}", "line 6 has the same key as line 1"),
     "password twice": (f"{ENTRY}      password: other\n", "line 5 has the same key as line 4"),
     "a list of qubes": (f"- {SECRET}\n", "mapping of qube names"),
     "text": (SECRET, "mapping of qube names"),
     "name that YAML takes for a boolean": (f"{ENTRY}on: {{}}\n", "quotes"),
-    "password is a date": (ENTRY.replace(SECRET, "2026-01-31"), "mail:accounts:1:password is a date"),
-    "binary": (ENTRY.replace(SECRET, "!!binary eTB1clA0c3N3MHJk"), "mail:accounts:1:password is a bytes"),
+    "password is a date": (PLAIN.replace(SECRET, "2026-01-31"), "mail:accounts:1:password is a date"),
+    "binary": (PLAIN.replace(SECRET, "!!binary eTB1clA0c3N3MHJk"), "mail:accounts:1:password is a bytes"),
     "holds itself": (f"mail: &a\n  accounts: [{SECRET}, *a]\n", "mail "),
     "deep": ("mail: " + 2000 * "[" + SECRET + 2000 * "]", "not valid YAML"),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from tests.functional.test_pillar import SECRET, Dom0
 
-ENTRY = f"debian-13: {{accounts: [{{address: alice@example.com, relay: smtp.example.com, password: {SECRET}}}]}}\n"
+ENTRY = f"debian-13: {{accounts: [{{address: alice@example.com, relay: smtp.example.com, password: '{SECRET}'}}]}}\n"
 
 
 class Domains(dict):

@@ -106,7 +106,7 @@ def test_what_a_qube_gets(
     assert functions(compiled(sls, pillar, **grains)) == states
 
 
-@pytest.mark.parametrize("sls", ALL)
+@pytest.mark.parametrize("sls", [name for name in ALL if name != "postfix_smarthost.check"])
 @pytest.mark.parametrize(
     ("pillar", "grains"), [(qube("admin"), {}), ({}, {"id": "dom0"})], ids=["type admin", "id dom0"]
 )
@@ -115,6 +115,14 @@ def test_dom0_gets_nothing(
 ) -> None:
     """Without --skip-dom0, qubesctl applies it there too; an SLS that is empty would be an error."""
     assert [*functions(compiled(sls, pillar, os_family="RedHat", **grains)).values()] == ["test.nop"]
+
+
+def test_check_is_for_dom0(compiled: Compile) -> None:
+    (chunk,) = compiled("postfix_smarthost.check", {}, os_family="RedHat", id="dom0")
+    assert f"{chunk['state']}.{chunk['fun']}" == "test.configurable_test_state"
+    assert (chunk["result"], chunk["changes"]) == (False, False)
+    assert "qubes.yaml is missing: copy qubes.yaml.example there" in chunk["comment"]
+    assert [*functions(compiled("postfix_smarthost.check", {}, id="mail")).values()] == ["test.nop"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,9 @@ def test_a_template_is_refused_whatever_the_shape_of_its_pillar(compiled: Compil
     assert SECRET not in str(low)
 
 
-@pytest.mark.parametrize("sls", [name for name in ALL if name != "postfix_smarthost.dom0"])
+@pytest.mark.parametrize(
+    "sls", [name for name in ALL if name not in ("postfix_smarthost.dom0", "postfix_smarthost.check")]
+)
 def test_another_system_is_told(compiled: Compile, sls: str) -> None:
     with pytest.raises(
         AssertionError, match=r"knows Debian and Fedora, and arch is neither \(os_family Arch\)"

@@ -73,7 +73,7 @@ class Demo:
         # Where the user writes the accounts in dom0; the formula's own pillar reads it.
         file = self._lab.qubesctl.srv / "pillar/base/postfix_smarthost/qubes.yaml"
         file.touch(mode=0o600)
-        file.write_text(yaml.safe_dump({"mail": pillar(*ACCOUNTS)["postfix_smarthost"]}))
+        file.write_text(yaml.safe_dump({"mail": pillar(*ACCOUNTS)["postfix_smarthost"]}, default_style='"'))
         template = self._lab.template("debian-13-mail")
         template.apply("postfix_smarthost").check()
         qube = self._lab.qube("mail", template=template)

@@ -164,7 +164,8 @@ class Qubesctl:
         file = self.srv / "pillar/base/postfix_smarthost/qubes.yaml"
         file.touch(mode=0o600)
         try:
-            file.write_text(yaml.safe_dump(dict(entries)))
+            # Passwords have to be in quotes.
+            file.write_text(yaml.safe_dump(dict(entries), default_style='"'))
             yield file
         finally:
             file.unlink()
