@@ -7,6 +7,7 @@ _HOSTILE = "tests/lab/test_hostile_relays.py::test_message_waits_with_a_reason_a
 _REQUESTS = "tests/lab/test_requests_of_messages.py::test"
 _SHARED = "tests/lab/test_accounts_of_one_relay.py::test"
 _TROUBLE = "tests/lab/test_relay_trouble.py::test"
+_VERIFY = "tests/lab/test_verify.py::test"
 _WAYS = "tests/lab/test_ways_to_log_in.py::test"
 _FILTER = '"smtp_sasl_mechanism_filter": _MECHANISMS'
 _LEVEL = '"smtp_tls_security_level": "secure"'
@@ -127,5 +128,20 @@ PROTECTIONS = (
             """[table("saslpass"), f"pipemap:{{{table('sender_relay')}, fail:no_password}}", _BACKSTOP]""",
             '[table("saslpass")]',
         ),
+    ),
+    protect(
+        "verify: the name in the certificate",
+        f"{_VERIFY}_no_password_goes_where_the_certificate_is_not_right",
+        ("context.check_hostname = not any_name", "context.check_hostname = False"),
+    ),
+    protect(
+        "verify: pins",
+        f"{_VERIFY}_no_password_goes_where_the_certificate_is_not_right",
+        ("if not shown & self._pins:", "if False:"),
+    ),
+    protect(
+        "verify: what a relay repeats",
+        f"{_VERIFY}_password_is_nowhere",
+        ('text = text.replace(form, "***")', "continue"),
     ),
 )
