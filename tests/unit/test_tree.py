@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.checkout import ROOT
 
-NOT_OURS = {".git", ".venv", ".cache", ".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
+NOT_OURS = {".git", ".venv", ".cache", "dist", ".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__"}
 # Whatever these write or print can end in dom0's log, which keeps printable ASCII only.
 APPLIED = ("_modules", "_states", "_utils", "pillar", "postfix_smarthost")
 WRITTEN = {".md", ".py", ".sls", ".rc", ".sh", ".jinja"}
