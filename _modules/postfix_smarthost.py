@@ -2,7 +2,7 @@
 """
 Configure, run, watch and remove Postfix as the smarthost client of an app qube.
 
-The work is done by the files ``smarthost_*.py`` of ``_utils``.
+The work is done by the files ``smarthost_*.py`` of ``_utils``. What no apply needs is imported where it is called.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ from typing import Any
 
 import smarthost_apply
 import smarthost_clean
-import smarthost_in_use
 import smarthost_pillar
 import smarthost_programs
-import smarthost_queue
 import smarthost_service
 import smarthost_settings
-import smarthost_status
 import smarthost_take_over
-import smarthost_verify
 from smarthost_files import to_ascii
 from smarthost_places import Places
 
@@ -195,6 +191,8 @@ def status(root: str = "/") -> dict[str, Any]:
 
         salt-call --local postfix_smarthost.status
     """
+    import smarthost_status  # noqa: PLC0415
+
     return smarthost_status.status(Places(root))
 
 
@@ -221,6 +219,8 @@ def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
 
         salt-call --local postfix_smarthost.verify alice@example.com to=alice@example.com
     """
+    import smarthost_verify  # noqa: PLC0415
+
     found = smarthost_verify.verify(Places(root), account, to)
     if not all(verdict.works for verdict in found):
         __context__["retcode"] = 1
@@ -248,9 +248,9 @@ def queue(root: str = "/") -> list[dict[str, Any]]:
 
         salt-call --local postfix_smarthost.queue
     """
-    places = Places(root)
-    queued = smarthost_queue.messages(places, smarthost_in_use.accounts(places))
-    return [smarthost_status.with_times(message) for message in queued]
+    import smarthost_status  # noqa: PLC0415
+
+    return smarthost_status.queue(Places(root))
 
 
 def flush(what: str = "ALL", root: str = "/") -> list[str]:
@@ -272,9 +272,9 @@ def flush(what: str = "ALL", root: str = "/") -> list[str]:
 
         salt-call --local postfix_smarthost.flush alice@example.com
     """
-    places = Places(root)
-    known = smarthost_in_use.accounts(places)
-    return smarthost_queue.flush(what, known, smarthost_queue.messages(places, known))
+    import smarthost_queue  # noqa: PLC0415
+
+    return smarthost_queue.flush(Places(root), what)
 
 
 def hold(what: str, root: str = "/", test: bool = False) -> list[str]:
@@ -350,9 +350,9 @@ def delete(what: str, root: str = "/", test: bool = False) -> list[str]:
 
 
 def _change(action: str, what: str, root: str, test: bool) -> list[str]:
-    places = Places(root)
-    known = smarthost_in_use.accounts(places)
-    return smarthost_queue.change(action, what, known, smarthost_queue.messages(places, known), test)
+    import smarthost_queue  # noqa: PLC0415
+
+    return smarthost_queue.change(Places(root), action, what, test)
 
 
 def remove(root: str = "/", test: bool = False) -> dict[str, Any]:

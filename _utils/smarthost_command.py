@@ -21,7 +21,6 @@ import smarthost_status
 import smarthost_verify
 from smarthost_errors import CommandExecutionError
 from smarthost_files import to_ascii, which
-from smarthost_in_use import accounts
 from smarthost_places import Places
 
 _WHAT = "a queue ID, the address of an account, or ALL"
@@ -151,8 +150,7 @@ def _notify(options: argparse.Namespace) -> int:
 
 
 def _queue(options: argparse.Namespace) -> int:
-    queued = smarthost_queue.messages(Places(), accounts(Places()))
-    told = [smarthost_status.with_times(message) for message in queued]
+    told = smarthost_status.queue(Places())
     lines = []
     for message in told:
         lines.append(
@@ -166,16 +164,13 @@ def _queue(options: argparse.Namespace) -> int:
 
 
 def _flush(options: argparse.Namespace) -> int:
-    known = accounts(Places())
-    tried = smarthost_queue.flush(options.what, known, smarthost_queue.messages(Places(), known))
+    tried = smarthost_queue.flush(Places(), options.what)
     _print(options, tried, [f"{_count(tried)} tried now."])
     return _GOOD
 
 
 def _change(options: argparse.Namespace) -> int:
-    known = accounts(Places())
-    queued = smarthost_queue.messages(Places(), known)
-    changed = smarthost_queue.change(options.command, options.what, known, queued, options.test)
+    changed = smarthost_queue.change(Places(), options.command, options.what, options.test)
     done = {"hold": "held", "release": "released", "delete": "deleted"}[options.command]
     _print(options, changed, [f"{_count(changed)} {'would be ' if options.test else ''}{done}."])
     return _GOOD

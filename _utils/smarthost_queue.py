@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from smarthost_errors import CommandExecutionError
 from smarthost_files import run, to_ascii
-from smarthost_in_use import Account
+from smarthost_in_use import Account, accounts
 from smarthost_manifest import claim
 from smarthost_places import Places
 from smarthost_reasons import explain
@@ -62,21 +62,21 @@ class Message(NamedTuple):
     way_out: str
 
 
-def messages(places: Places, accounts: list[Account]) -> list[Message]:
+def messages(places: Places, known: list[Account]) -> list[Message]:
     """
     Return what is in the queue, oldest first.
 
     places : Places
         The paths of the system.
-    accounts : list
-        Of the configuration in use.
+    known : list
+        The accounts of the configuration in use.
 
     Raises CommandExecutionError when Postfix cannot tell.
     """
     told = run("postqueue", "-j")
     if told.returncode:
         raise CommandExecutionError(f"The queue cannot be read: {to_ascii(told.stderr)}")
-    owners = {sender: account for account in accounts for sender in account.senders}
+    owners = {sender: account for account in known for sender in account.senders}
     found = [_message(places, json.loads(line), owners) for line in told.stdout.splitlines()]
     return sorted(found, key=lambda message: message.arrived)
 
@@ -119,22 +119,20 @@ def _next_try(places: Places, queue_id: str) -> int | None:
     return None
 
 
-def flush(what: str, accounts: list[Account], queued: list[Message]) -> list[str]:
+def flush(places: Places, what: str) -> list[str]:
     """
     Try deferred mail now.
 
+    places : Places
+        The paths of the system.
     what : str
         ``ALL``, a queue ID, or the address of an account.
-    accounts : list
-        Of the configuration in use.
-    queued : list
-        What ``messages`` returns.
 
     Returns the queue IDs that are tried.
 
     Raises CommandExecutionError when there is no such message or account, or Postfix refuses.
     """
-    chosen = [message.queue_id for message in select(what, accounts, queued) if message.part == "deferred"]
+    chosen = [message.queue_id for message in select(places, what) if message.part == "deferred"]
     if what == "ALL":
         _done(run("postqueue", "-f"))
     else:
@@ -143,18 +141,16 @@ def flush(what: str, accounts: list[Account], queued: list[Message]) -> list[str
     return chosen
 
 
-def change(action: str, what: str, accounts: list[Account], queued: list[Message], test: bool) -> list[str]:
+def change(places: Places, action: str, what: str, test: bool) -> list[str]:
     """
     Hold, release or delete messages.
 
+    places : Places
+        The paths of the system.
     action : str
         ``hold``, ``release`` or ``delete``.
     what : str
         ``ALL``, a queue ID, or the address of an account.
-    accounts : list
-        Of the configuration in use.
-    queued : list
-        What ``messages`` returns.
     test : bool
         Only tell which messages it would be.
 
@@ -164,7 +160,7 @@ def change(action: str, what: str, accounts: list[Account], queued: list[Message
     """
     chosen = [
         message.queue_id
-        for message in select(what, accounts, queued)
+        for message in select(places, what)
         if action == "delete" or (message.part == "hold") == (action == "release")
     ]
     if chosen and not test:
@@ -175,27 +171,27 @@ def change(action: str, what: str, accounts: list[Account], queued: list[Message
     return chosen
 
 
-def select(what: str, accounts: list[Account], queued: list[Message]) -> list[Message]:
+def select(places: Places, what: str) -> list[Message]:
     """
     Return the messages that are meant.
 
+    places : Places
+        The paths of the system.
     what : str
         ``ALL``, a queue ID, or the address of an account.
-    accounts : list
-        Of the configuration in use.
-    queued : list
-        What ``messages`` returns.
 
     Raises CommandExecutionError when there is no such message or account.
     """
+    known = accounts(places)
+    queued = messages(places, known)
     if what == "ALL":
         return queued
     if "@" in what:
-        owners = {sender: account.address for account in accounts for sender in account.senders}
+        owners = {sender: account.address for account in known for sender in account.senders}
         address = owners.get(claim(what.lower(), owners))
         if address is None:
-            known = ", ".join(account.address for account in accounts)
-            raise CommandExecutionError(f"{to_ascii(what)} is no account of this qube. It has: {known}.")
+            has = ", ".join(account.address for account in known)
+            raise CommandExecutionError(f"{to_ascii(what)} is no account of this qube. It has: {has}.")
         return [message for message in queued if message.account == address]
     chosen = [message for message in queued if message.queue_id == what]
     if not chosen:

@@ -52,7 +52,17 @@ def when(time: float | None) -> str | None:
     return None if time is None else datetime.fromtimestamp(time).astimezone().isoformat(timespec="seconds")
 
 
-def with_times(message: smarthost_queue.Message) -> dict[str, Any]:
+def queue(places: Places) -> list[dict[str, Any]]:
+    """
+    List the messages in the queue; the module function of the same name says what is returned.
+
+    places : Places
+        The paths of the system.
+    """
+    return [_with_times(message) for message in smarthost_queue.messages(places, accounts(places))]
+
+
+def _with_times(message: smarthost_queue.Message) -> dict[str, Any]:
     """Return a message of the queue as a dictionary, with its times as ``when`` gives them."""
     return message._asdict() | {"arrived": when(message.arrived), "next_try": when(message.next_try)}
 
