@@ -154,7 +154,7 @@ def send_through_kills(qube: Qube, relay: Relay, messages: int, kills: int, seed
             qube.start()
         else:
             sending.join()
-    qube.wait_for(lambda: not qube.queue(), "the queue to be empty", 300, pause=1)
+    qube.wait_for(lambda: not qube.queue(), "the queue to be empty", 900, pause=1)
     # The relay, too, keeps a message only some time after it has accepted it.
     deadline = time.monotonic() + 60
     while True:

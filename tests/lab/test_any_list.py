@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import smarthost_lists
+import smarthost_pillar
 import smarthost_sorting
+
+from .accounts import ALICE, pillar
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -65,10 +67,10 @@ def test_any_list(lab: Lab, prepared: Template, seed: int) -> None:
                 (folder, f"{header}: so {text}, it says"),
                 ("", f"{header}: so {other(text, random)}, no"),
             ]
-    items, problems = smarthost_lists.check(rules)
+    record, problems = smarthost_pillar.check(pillar(ALICE, lists=rules)["postfix_smarthost"])
     assert problems == []
     qube = lab.qube(f"any-list-{seed}", template=prepared)
-    qube.write(f"{PLACE}/procmailrc", smarthost_sorting.procmailrc(items))
+    qube.write(f"{PLACE}/procmailrc", smarthost_sorting.procmailrc(record["lists"]))
     qube.write(f"{PLACE}/deliver", smarthost_sorting.DELIVER)
     qube.run("install", "-d", "-o", "user", "-g", "user", "/home/user/.maildir", "/home/user/.maildir/list")
     messages = [f"From: x@y.test\n{header}\n\n{header}\n" for _, header in headers]
