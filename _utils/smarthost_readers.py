@@ -198,6 +198,11 @@ def password_base64(value: object) -> str:
     return password(text)
 
 
+def only_in_dom0(value: object) -> str:
+    """Refuse what dom0's pillar should have replaced."""
+    raise Wrong(" is for qubes.yaml in dom0: give password or password_base64")
+
+
 def ca(value: object) -> str:
     """Read the certificates of a private CA."""
     if not isinstance(value, str):

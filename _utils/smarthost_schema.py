@@ -172,6 +172,14 @@ ACCOUNT = (
         readers.password_base64,
     ),
     Key(
+        "password_command",
+        LIST,
+        "none",
+        "In `qubes.yaml` only: dom0 runs this program with its arguments at each apply, and takes the first line that"
+        " it prints for the password, as in `[qvm-run, --pass-io, vault, 'pass mail/me']`.",
+        readers.only_in_dom0,
+    ),
+    Key(
         "senders",
         LIST,
         "none",

@@ -10,7 +10,7 @@ applied to it.
 This pillar is made for qubesctl, which renders it twice: here for the qube's id, then, written to one YAML
 file, as ``jinja|yaml`` in the management disposable (qubessalt, ``prepare_salt_config_for_vm``). Hence:
 
-* each ``password`` becomes ``password_base64``, which no renderer alters;
+* each ``password``, and what each ``password_command`` prints, becomes ``password_base64``, which no renderer alters;
 * Jinja marks in any other text are wrapped in ``raw`` blocks, which the second rendering takes off again.
 
 What is wrong with ``qubes.yaml`` is not raised but given as ``postfix_smarthost:errors``, sentences on
@@ -23,6 +23,8 @@ import difflib
 import os
 import re
 import stat
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ import yaml
 QUBES_YAML = Path(__file__).with_name("qubes.yaml")
 JINJA_MARK = re.compile(r"\{[{%#]")
 DEFAULTS = "defaults"
+# In seconds, for a password_command: a qube may have to be started for it.
+TIMEOUT = 120
 UNQUOTED = "!unquoted"
 LEADING_ZERO = re.compile(r"0[0-9_]+")
 PLAIN_KEY = re.compile(r"[\w.@-]+", re.ASCII)
@@ -238,17 +242,36 @@ def _open_quote(text: str) -> Any:  # noqa: ANN401 - a mark of PyYAML
     return None
 
 
-def _encode_passwords(record: Any) -> Any:  # noqa: ANN401
-    """Turn each account's password into password_base64; other shapes are left for the qube to refuse."""
+def _encode_passwords(record: Any, ask: Callable[[list[str]], str] | None = None) -> Any:  # noqa: ANN401
+    """Turn each account's password into password_base64; other shapes are left for the qube to refuse.
+
+    :param ask: gives the password that a ``password_command`` prints, or raises QubesYamlError.
+    """
     if not isinstance(record, dict) or not isinstance(record.get("accounts"), list):
         return record
-    return {**record, "accounts": [_encode_password(account) for account in record["accounts"]]}
+    accounts = [
+        _encode_password(account, f"account {number}", ask or _ask)
+        for number, account in enumerate(record["accounts"], start=1)
+    ]
+    return {**record, "accounts": accounts}
 
 
-def _encode_password(account: Any) -> Any:  # noqa: ANN401
+def _encode_password(account: Any, where: str, ask: Callable[[list[str]], str]) -> Any:  # noqa: ANN401
     if not isinstance(account, dict) or "password_base64" in account:
         return account
     password = account.get("password")
+    if "password_command" in account:
+        if "password" in account:
+            raise QubesYamlError(f"{where} has password and password_command: keep one of the two.")
+        words = account["password_command"]
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+            raise QubesYamlError(
+                f"{where}: password_command must be a list of words: the program and its arguments."
+            )
+        try:
+            password = ask(words)
+        except QubesYamlError as error:
+            raise QubesYamlError(f"{where}: password_command {error}") from None
     if not isinstance(password, str):
         return account
     if isinstance(password, Unquoted):
@@ -257,7 +280,31 @@ def _encode_password(account: Any) -> Any:  # noqa: ANN401
         )
     # surrogatepass: the qube refuses what is not UTF-8, and names the account.
     encoded = base64.b64encode(password.encode(errors="surrogatepass")).decode()
-    return {**{key: value for key, value in account.items() if key != "password"}, "password_base64": encoded}
+    rest = {key: value for key, value in account.items() if key not in ("password", "password_command")}
+    return {**rest, "password_base64": encoded}
+
+
+def _ask(words: list[str]) -> str:
+    """Run a command without a shell, and return the first line that it prints, which nothing else gets to see."""
+    try:
+        ended = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise QubesYamlError(f"did not end within {TIMEOUT} seconds.") from None
+    except OSError as error:
+        raise QubesYamlError(f"cannot be run ({error.strerror}).") from None
+    except ValueError:
+        raise QubesYamlError("holds a NUL byte.") from None
+    if ended.returncode:
+        raise QubesYamlError(f"ended with exit code {ended.returncode}.")
+    line = ended.stdout.partition(b"\n")[0].removesuffix(b"\r")
+    if not line:
+        raise QubesYamlError("printed no password.")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise QubesYamlError("printed what is not UTF-8.") from None
 
 
 def _survive_jinja(value: Any, where: str) -> Any:  # noqa: ANN401
