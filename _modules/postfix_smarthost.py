@@ -71,7 +71,7 @@ def configure(
     """
     qubes = _pillar("qubes")
     done = smarthost_apply.configure(
-        smarthost_pillar.of_qube(_pillar("postfix_smarthost"), _pillar("postfix_smarthost_missing"), qubes),
+        smarthost_pillar.of_qube(__salt__["pillar.raw"]()),
         {"ca_file": ca_file, "procmail": procmail},
         Places(root),
         template=to_ascii(str(qubes.get("template") or "")) if isinstance(qubes, dict) else "",

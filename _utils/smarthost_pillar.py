@@ -41,20 +41,19 @@ _NOT_ENABLED = (
 )
 
 
-def of_qube(pillar: Any, missing: Any, qubes: Any) -> Any:  # noqa: ANN401 - a pillar may hold anything
+def of_qube(pillar: dict[str, Any]) -> Any:  # noqa: ANN401 - a pillar may hold anything
     """
-    Return the pillar of a qube, or in its place one that says why there is none.
+    Return what a qube has under ``postfix_smarthost``, or in its place something that says why there is none.
 
-    pillar : Any
-        What the qube has under ``postfix_smarthost``.
-    missing : Any
-        What dom0's pillar says where there is no entry, ``postfix_smarthost_missing``.
-    qubes : Any
-        The pillar ``qubes``; elsewhere than in Qubes OS there is none.
+    pillar : dict
+        The whole pillar of the qube. Where there is no entry, dom0 says why; elsewhere than in Qubes OS there is no
+        pillar ``qubes``.
     """
-    if pillar is not None or not isinstance(qubes, dict):
-        return pillar
-    return {"errors": [missing if isinstance(missing, str) else _NOT_ENABLED]}
+    record = pillar.get("postfix_smarthost")
+    if record is not None or not isinstance(pillar.get("qubes"), dict):
+        return record
+    told = pillar.get("postfix_smarthost_missing") or pillar.get("postfix_smarthost_unlisted")
+    return {"errors": [told if isinstance(told, str) else _NOT_ENABLED]}
 
 
 def check(pillar: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a pillar may hold anything

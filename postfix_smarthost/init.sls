@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # The side that belongs to the type of the qube: a template gets the packages, an app qube its accounts,
-# and a standalone qube, or a machine without Qubes, both.
+# and a standalone qube, or a machine without Qubes, both. A qube that is not among those of dom0's qubes.yaml gets none,
+# so that --all does no harm.
 {%- from "postfix_smarthost/map.jinja" import is_dom0, type with context %}
 ---
 {%- if is_dom0 %}
 include:
   - postfix_smarthost.dom0
+{%- elif type == "template" and "postfix_smarthost_unused" in pillar %}
+postfix_smarthost-template-is-unused:
+  test.succeed_without_changes:
+    - name: {{ ("Nothing is done. " ~ pillar["postfix_smarthost_unused"]) | json }}
+{%- elif type != "template" and "postfix_smarthost" not in pillar and "postfix_smarthost_unlisted" in pillar %}
+postfix_smarthost-qube-is-unlisted:
+  test.succeed_without_changes:
+    - name: {{ ("Nothing is done. " ~ pillar["postfix_smarthost_unlisted"]) | json }}
 {%- else %}
 include:
 {%- if type in ("template", "standalone") %}

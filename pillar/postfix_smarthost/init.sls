@@ -4,8 +4,9 @@
 
 The accounts are in ``qubes.yaml`` beside this file: a mapping of qube names to the record that README.md
 describes. What ``defaults`` says there holds for each of them that does not say otherwise. A qube without an entry,
-dom0 and the templates among them, gets only ``postfix_smarthost_missing``: a sentence for its state, should one be
-applied to it.
+dom0 and the templates among them, gets a sentence instead: ``postfix_smarthost_missing`` if that looks like a mistake,
+which its states then tell; ``postfix_smarthost_unlisted``, or ``postfix_smarthost_unused`` in a template, if it is not
+one of those that are meant, and ``postfix_smarthost`` does nothing there.
 
 This pillar is made for qubesctl, which renders it twice: here for the qube's id, then, written to one YAML
 file, as ``jinja|yaml`` in the management disposable (qubessalt, ``prepare_salt_config_for_vm``). Hence:
@@ -93,14 +94,14 @@ _Loader.add_constructor(UNQUOTED, _unquoted)
 def run() -> dict[str, Any]:
     """Return the pillar of the minion that is being rendered, ``__opts__["id"]``.
 
-    :return: ``{"postfix_smarthost": entry}``; ``{}`` when qubes.yaml or the qube's entry does not exist;
+    :return: ``{"postfix_smarthost": entry}``; a sentence when qubes.yaml or the qube's entry does not exist;
         ``{"postfix_smarthost": {"errors": [sentence]}}`` when qubes.yaml cannot be used.
     """
     qube = __opts__["id"]
     try:
         entries = _entries()
         if qube not in entries or qube == DEFAULTS:
-            return {"postfix_smarthost_missing": _missing(qube, entries)}
+            return _without_entry(qube, entries)
         if _is_template(qube):
             # Not even to its management disposable, which would leave it behind, were it killed.
             raise QubesYamlError(
@@ -130,13 +131,38 @@ def with_defaults(entries: dict[str, Any], qube: str) -> Any:  # noqa: ANN401
     return {**defaults, **entries[qube]} if isinstance(entries[qube], dict) else entries[qube]
 
 
-def _missing(qube: str, entries: dict[str, Any]) -> str:
-    """Say why a qube has no entry. No other qube's name is told to it, but for one that looks like its own."""
+def _without_entry(qube: str, entries: dict[str, Any]) -> dict[str, str]:
+    """Say why a qube has no entry, under a key that tells its states what to make of it.
+
+    No other qube's name is told to it, but for one that looks like its own.
+    """
     if not QUBES_YAML.exists():
-        return f"{QUBES_YAML} is missing in dom0: copy qubes.yaml.example there, and write an entry for {qube} into it."
+        return {
+            "postfix_smarthost_missing": f"{QUBES_YAML} is missing in dom0: copy qubes.yaml.example there, and write an"
+            f" entry for {qube} into it."
+        }
+    template = _is_template(qube)
+    if template:
+        if any(_template_of(name) == qube for name in entries):
+            return {}
+        return {"postfix_smarthost_unused": f"No qube with an entry in {QUBES_YAML} is based on {qube}."}
     near = [name for name in difflib.get_close_matches(qube, entries, 1, 0.7) if name != DEFAULTS]
-    hint = f" It has one for {near[0]}: is that a typing error?" if near else ""
-    return f"{QUBES_YAML} in dom0 has no entry for {qube}: write one.{hint}"
+    if near:
+        return {
+            "postfix_smarthost_missing": f"{QUBES_YAML} in dom0 has no entry for {qube}, but one for {near[0]}: correct"
+            " the name if that is a typing error."
+        }
+    return {"postfix_smarthost_unlisted": f"{QUBES_YAML} in dom0 has no entry for {qube}."}
+
+
+def _template_of(qube: str) -> str:
+    """Return the name of a qube's template, "" where Qubes cannot tell."""
+    try:
+        import qubesadmin  # noqa: PLC0415 - in dom0 only
+
+        return qubesadmin.Qubes().domains[qube].template.name
+    except Exception:
+        return ""
 
 
 def _is_template(qube: str) -> bool:

@@ -63,8 +63,11 @@ class Dom0:
         (self._combined / "top.sls").write_text(yaml.safe_dump({"base": {qube: ["combined"]}}))
         arrived = render(self._combined, qube)
         assert arrived.pop("qubes") == {"type": "app"}
-        self.missing = arrived.pop("postfix_smarthost_missing", "")
-        assert bool(self.missing) is not ("postfix_smarthost" in arrived)
+        self.why = [
+            key.removeprefix("postfix_smarthost_") for key in arrived if key.startswith("postfix_smarthost_")
+        ]
+        self.missing = "".join(arrived.pop(f"postfix_smarthost_{key}") for key in self.why)
+        assert not (self.missing and "postfix_smarthost" in arrived)
         return arrived
 
 
@@ -134,19 +137,20 @@ def test_without_qubes_yaml_nobody_gets_anything(dom0: Dom0) -> None:
     )
     dom0.write("# nothing yet\n")
     assert dom0.pillar("mail") == {}
-    assert dom0.missing == f"{dom0.qubes_yaml} in dom0 has no entry for mail: write one."
+    assert (dom0.why, dom0.missing) == (["unlisted"], f"{dom0.qubes_yaml} in dom0 has no entry for mail.")
 
 
 def test_qube_is_told_of_an_entry_that_looks_like_its_own_and_of_no_other(dom0: Dom0) -> None:
     dom0.write("mial: {accounts: []}\nwork: {accounts: []}\ndefaults: {user: me}\n")
     assert dom0.pillar("mail") == {}
     assert dom0.missing.endswith(
-        "has no entry for mail: write one. It has one for mial: is that a typing error?"
+        "has no entry for mail, but one for mial: correct the name if that is a typing error."
     )
     for other in ("vault", "default", "dom0"):
         assert dom0.pillar(other) == {}
         for name in ("mial", "work", "defaults"):
             assert name not in dom0.missing
+        assert dom0.why == ["unlisted"]
 
 
 def test_what_is_for_all_qubes_is_said_once(dom0: Dom0) -> None:

@@ -69,3 +69,21 @@ def test_where_qubes_cannot_tell_the_states_refuse(dom0: Dom0, qubes: Domains) -
     """A pillar that raises would stop each run of qubesctl, for any formula."""
     assert qubes == {}
     assert "accounts" in dom0.pillar("debian-13")["postfix_smarthost"]
+
+
+def test_template_of_a_qube_with_an_entry_is_prepared_and_others_are_left_alone(
+    dom0: Dom0, qubes: Domains
+) -> None:
+    template = types.SimpleNamespace(klass="TemplateVM", name="debian-13-mail")
+    qubes["debian-13-mail"] = template
+    qubes["fedora-42-xfce"] = types.SimpleNamespace(klass="TemplateVM", name="fedora-42-xfce")
+    qubes["mail"] = types.SimpleNamespace(klass="AppVM", name="mail", template=template)
+    qubes["vault"] = types.SimpleNamespace(klass="AppVM", name="vault", template=template)
+    dom0.write(ENTRY.replace("debian-13:", "mail:") + "not-there-yet: {accounts: []}\n")
+    assert dom0.pillar("debian-13-mail") == {}
+    assert dom0.why == []
+    assert dom0.pillar("fedora-42-xfce") == {}
+    assert dom0.why == ["unused"]
+    assert dom0.missing == f"No qube with an entry in {dom0.qubes_yaml} is based on fedora-42-xfce."
+    assert dom0.pillar("vault") == {}
+    assert dom0.why == ["unlisted"]

@@ -117,6 +117,37 @@ def test_dom0_gets_nothing(
     assert [*functions(compiled(sls, pillar, os_family="RedHat", **grains)).values()] == ["test.nop"]
 
 
+@pytest.mark.parametrize(
+    ("pillar", "state"),
+    [
+        (
+            qube("template", postfix_smarthost_unused="No qube: 'it' {is}."),
+            "postfix_smarthost-template-is-unused",
+        ),
+        (
+            qube("app", postfix_smarthost_unlisted="No entry: 'it' {is}."),
+            "postfix_smarthost-qube-is-unlisted",
+        ),
+        (qube("standalone", postfix_smarthost_unlisted="No entry."), "postfix_smarthost-qube-is-unlisted"),
+    ],
+)
+def test_qube_that_is_not_meant_gets_a_line(compiled: Compile, pillar: dict[str, Any], state: str) -> None:
+    (chunk,) = compiled("postfix_smarthost", pillar, os_family="Debian")
+    assert (chunk["__id__"], chunk["fun"]) == (state, "succeed_without_changes")
+    assert chunk["name"].startswith("Nothing is done. No ")
+
+
+def test_what_is_asked_for_by_name_is_done(compiled: Compile) -> None:
+    """Whoever applies one side to one qube means it, and is told what is missing."""
+    app = functions(
+        compiled("postfix_smarthost.appvm", qube("app", postfix_smarthost_unlisted="x"), os_family="Debian")
+    )
+    assert "postfix_smarthost-appvm-configuration" in app
+    for key in ("unlisted", "missing"):
+        template = qube("template", **{f"postfix_smarthost_{key}": "x"})
+        assert len(functions(compiled("postfix_smarthost", template, os_family="Debian"))) > 3
+
+
 def test_check_is_for_dom0(compiled: Compile) -> None:
     (chunk,) = compiled("postfix_smarthost.check", {}, os_family="RedHat", id="dom0")
     assert f"{chunk['state']}.{chunk['fun']}" == "test.configurable_test_state"

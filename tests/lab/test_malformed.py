@@ -80,10 +80,14 @@ def test_qube_that_dom0_gives_nothing_is_told_why(lab: Lab, qube: Qube, relay_a:
         applied = qube.apply("postfix_smarthost")
     comment = applied.states["postfix_smarthost-appvm-configuration"]["comment"]
     assert (
-        "qubes.yaml in dom0 has no entry for mail-malformed: write one. It has one for mail-malforned"
-        in comment
+        "qubes.yaml in dom0 has no entry for mail-malformed, but one for mail-malforned: correct" in comment
     )
     assert applied.changed == []
+    with lab.qubesctl.qubes_yaml({"another": {"accounts": []}}):
+        left_alone = qube.apply("postfix_smarthost").check()
+    ((name, state),) = left_alone.states.items()
+    assert name == "postfix_smarthost-qube-is-unlisted"
+    assert "Nothing is done. " in state["comment"] + state["name"]
     assert qube.tree("/rw", "/etc") == before
     assert_delivers(qube, relay_a)
 
