@@ -94,7 +94,7 @@ hold_foreign_mail() {
 		fi
 		held=$(find "$queue/hold" "$queue/foreign" -type f | wc -l)
 		[ "$held" = 0 ] || echo "postfix-smarthost: $held messages are held: the qube $former queued them and" \
-			"may have sent them since. sudo postsuper -r ALL hold sends them from here." >&2
+			"may have sent them since. sudo postfix-smarthost release ALL sends them from here." >&2
 	fi
 	if ! { echo "$name" >"$queue/qube.new" && sync "$queue/qube.new" && mv "$queue/qube.new" "$queue/qube"; }; then
 		give_up "there is no room in $queue"

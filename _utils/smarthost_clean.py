@@ -34,6 +34,8 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
         removed = [path for path in places.programs if os.path.lexists(path)]
         if not test:
             remove("/", *removed)
+            for path in (places.manual, places.completion):
+                _remove_empty(os.path.dirname(path), places.shared_dir)
         changes = smarthost_service.deactivate(places, test)
         others, paths, count = _left_to_remove(places)
         if not test:
@@ -52,6 +54,13 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
         )
     changes["removed"] = removed + paths
     return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}
+
+
+def _remove_empty(directory: str, above: str) -> None:
+    """Remove a directory if nothing is in it, and so on up to one that stays."""
+    while directory != above and os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)
+        directory = os.path.dirname(directory)
 
 
 def _left_to_remove(places: Places) -> tuple[list[str], list[str], int]:

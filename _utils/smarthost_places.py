@@ -91,6 +91,11 @@ class Places(NamedTuple):
         return self._at("usr/local/bin/postfix-smarthost")
 
     @property
+    def shared_dir(self) -> str:
+        """What is above the next two."""
+        return self._at("usr/local/share")
+
+    @property
     def manual(self) -> str:
         """Its manual page."""
         return self._at("usr/local/share/man/man1/postfix-smarthost.1")

@@ -168,10 +168,10 @@ REPORTED = (
 )
 
 
-def start(lab: Lab) -> Scripted:
+def start(lab: Lab, host: str = "mx.providers.test") -> Scripted:
     """Return the host that is all of these providers, started; without a name it shows a certificate of its own."""
     ports = {587: Port(auth="", names=RELAYS), 465: Port(auth="", implicit=True, names=RELAYS)}
-    scripted = Scripted(lab, "mx.providers.test", ports, certificate="self-signed")
+    scripted = Scripted(lab, host, ports, certificate="self-signed")
     for name in RELAYS:
         certificate = lab.authority.issue(name)
         scripted.host.write(f"/etc/postfix/{name}.pem", certificate.key + certificate.certificate)

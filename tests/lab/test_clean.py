@@ -53,7 +53,13 @@ def test_a_qube_is_cleaned_and_its_queue_is_sent_after_the_next_apply(
     assert f"3 messages not sent yet stay in {QUEUE}. To send them, apply postfix_smarthost again" in comment
     assert mounts(qube) == []
     assert qube.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
-    made = {"/rw/bind-dirs", "/rw/config/rc.local.d", "/rw/usrlocal/etc"}
+    made = {
+        "/rw/bind-dirs",
+        "/rw/config/rc.local.d",
+        "/rw/usrlocal/bin",
+        "/rw/usrlocal/etc",
+        "/rw/usrlocal/share",
+    }
     left = {
         path
         for path in {*qube.tree("/rw", "/etc")} - {*untouched}

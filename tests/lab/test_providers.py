@@ -72,9 +72,9 @@ def test_status_says_where_the_password_of_a_refused_login_comes_from(
     assert direct.run(qube, pillar={"postfix_smarthost": records("you@gmail.com")}).error is None
     qube.send(sender="you@gmail.com", to=RECIPIENT, subject=unique())
     qube.wait_for(lambda: [mail for mail in qube.queue() if "said: 535" in str(mail)], "the refusal", 60)
-    notes = direct.run(qube, "postfix_smarthost.status").result["notes"]
-    (hint,) = [note for note in notes if note.startswith("If it is the login that is refused: ")]
-    assert "https://myaccount.google.com/apppasswords" in hint
+    (waiting,) = direct.run(qube, "postfix_smarthost.status").result["waiting"]
+    assert "refuses the user name or the password: 535" in waiting["reason"]
+    assert "https://myaccount.google.com/apppasswords" in waiting["way_out"]
 
 
 @pytest.mark.parametrize(

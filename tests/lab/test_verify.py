@@ -333,7 +333,7 @@ def test_sls_fails_if_one_account_does(lab: Lab, qube: Qube) -> None:
 
 
 def test_password_hint_of_a_provider(lab: Lab, qube: Qube) -> None:
-    profiles.start(lab)
+    profiles.start(lab, "mx.hint.test")
     qube.pillar = pillar(ALICE, {"address": "wrong@gmail.com", "password": PASSWORD})
     assert direct.run(qube).error is None
     said = qube.run(PROGRAM, "verify", "wrong@gmail.com", check=False)
