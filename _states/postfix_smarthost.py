@@ -163,9 +163,10 @@ def verified(name: str, root: str = "/") -> dict[str, Any]:
         ret.update(result=False, comment=str(problem))
         return ret
     ret["result"] = all(told["works"] for told in found.values())
+    import smarthost_verify  # noqa: PLC0415 - no apply needs it
+
     ret["comment"] = "\n".join(
-        f"{account}: {told['text']}" + (f": {told['way_out']}" if told["way_out"] else "")
-        for account, told in found.items()
+        smarthost_verify.Verdict(account, **told).line() for account, told in found.items()
     )
     return ret
 

@@ -27,8 +27,7 @@ def fingerprints(der: bytes) -> set[str]:
 
 def _public_key(der: bytes) -> bytes:
     """Return the subjectPublicKeyInfo: the field after version, serial, signature, issuer, validity and subject."""
-    certificate, _ = _content(der)
-    fields, _ = _content(certificate)
+    fields = _content(_content(der))
     if fields[:1] == bytes([_CONTEXT_0]):
         fields = fields[_size(fields) :]
     for _ in range(5):
@@ -36,10 +35,10 @@ def _public_key(der: bytes) -> bytes:
     return fields[: _size(fields)]
 
 
-def _content(der: bytes) -> tuple[bytes, bytes]:
-    """Return the content of the first value, and what follows the value."""
+def _content(der: bytes) -> bytes:
+    """Return the content of the first value."""
     header, length = _header(der)
-    return der[header : header + length], der[header + length :]
+    return der[header : header + length]
 
 
 def _size(der: bytes) -> int:

@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from smarthost_errors import CommandExecutionError
-from smarthost_files import read, read_if_there
+from smarthost_files import read, read_if_there, to_ascii
 from smarthost_manifest import NAME, Manifest, parse
 from smarthost_places import TABLES, TABLES_PARAMETER, Places
 from smarthost_relays import without_zeros
@@ -103,18 +103,41 @@ def accounts(places: Places) -> list[Account]:
     return found
 
 
-def login(places: Places, account: Account) -> tuple[str, str]:
+def owners(known: list[Account]) -> dict[str, Account]:
     """
-    Return user name and password of an account, which only root can read.
+    Return the account of each sender.
 
-    places : Places
-        The paths of the system.
+    known : list
+        The accounts of the configuration in use.
+    """
+    return {sender: account for account in known for sender in account.senders}
+
+
+def no_account(address: str, known: list[Account]) -> CommandExecutionError:
+    """
+    Return the error for an address that is no account's.
+
+    address : str
+        What was given.
+    known : list
+        The accounts of the configuration in use.
+    """
+    has = ", ".join(account.address for account in known)
+    return CommandExecutionError(f"{to_ascii(address)} is no account of this qube. It has: {has}.")
+
+
+def login(account: Account, passwords: dict[str, str]) -> tuple[str, str]:
+    """
+    Return user name and password of an account.
+
     account : Account
         One that logs in.
+    passwords : dict
+        The rows of ``saslpass``, which only root can read.
 
-    Raises CommandExecutionError where the table has none.
+    Raises CommandExecutionError where there is none.
     """
-    found = rows(places, tables_in_use(places.config_dir) or "", "saslpass").get(account.address, "")
+    found = passwords.get(account.address, "")
     if ":" not in found:
         raise CommandExecutionError(
             f"The password of {account.address} is missing: apply postfix_smarthost to this qube again."

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from smarthost_files import run
+from smarthost_in_use import Account
 from smarthost_manifest import claim
 
 # The newest lines that are read.
@@ -96,21 +97,21 @@ def message_ids(log: Iterable[str]) -> dict[str, str]:
     return {match["id"]: match["queue_id"] for match in found if match}
 
 
-def by_account(attempts: Iterable[Delivery], senders: dict[str, str]) -> dict[str, dict[str, Delivery]]:
+def by_account(attempts: Iterable[Delivery], by_sender: dict[str, Account]) -> dict[str, dict[str, Delivery]]:
     """
     Return the last success and the last failure of each account.
 
     attempts : iterable
         What ``deliveries`` returns.
-    senders : dict
+    by_sender : dict
         The account of each sender.
 
-    Returns account -> ``sent`` and ``failed``, each only where there was one.
+    Returns address of the account -> ``sent`` and ``failed``, each only where there was one.
     """
     found: dict[str, dict[str, Delivery]] = {}
     for attempt in attempts:
-        key = claim(attempt.sender.lower(), senders)
-        if key:
+        account = by_sender.get(claim(attempt.sender.lower(), by_sender))
+        if account:
             how = "sent" if attempt.status == "sent" else "failed"
-            found.setdefault(senders[key], {})[how] = attempt
+            found.setdefault(account.address, {})[how] = attempt
     return found

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from smarthost_errors import CommandExecutionError
 from smarthost_files import run, to_ascii
-from smarthost_in_use import Account, accounts
+from smarthost_in_use import Account, accounts, no_account, owners
 from smarthost_manifest import claim
 from smarthost_places import Places
 from smarthost_reasons import explain
@@ -76,14 +76,14 @@ def messages(places: Places, known: list[Account]) -> list[Message]:
     told = run("postqueue", "-j")
     if told.returncode:
         raise CommandExecutionError(f"The queue cannot be read: {to_ascii(told.stderr)}")
-    owners = {sender: account for account in known for sender in account.senders}
-    found = [_message(places, json.loads(line), owners) for line in told.stdout.splitlines()]
+    by_sender = owners(known)
+    found = [_message(places, json.loads(line), by_sender) for line in told.stdout.splitlines()]
     return sorted(found, key=lambda message: message.arrived)
 
 
-def _message(places: Places, told: dict[str, Any], owners: dict[str, Account]) -> Message:
+def _message(places: Places, told: dict[str, Any], by_sender: dict[str, Account]) -> Message:
     sender = told["sender"] if told["sender"] != "MAILER-DAEMON" else ""
-    account = owners.get(claim(sender.lower(), owners))
+    account = by_sender.get(claim(sender.lower(), by_sender))
     reasons = [recipient.get("delay_reason", "") for recipient in told["recipients"]]
     why = explain(next((reason for reason in reasons if reason), ""), account.relay if account else "")
     kind, text, way_out = why if told["queue_name"] == "deferred" else (told["queue_name"], "", "")
@@ -187,12 +187,11 @@ def select(places: Places, what: str) -> list[Message]:
     if what == "ALL":
         return queued
     if "@" in what:
-        owners = {sender: account.address for account in known for sender in account.senders}
-        address = owners.get(claim(what.lower(), owners))
-        if address is None:
-            has = ", ".join(account.address for account in known)
-            raise CommandExecutionError(f"{to_ascii(what)} is no account of this qube. It has: {has}.")
-        return [message for message in queued if message.account == address]
+        by_sender = owners(known)
+        account = by_sender.get(claim(what.lower(), by_sender))
+        if account is None:
+            raise no_account(what, known)
+        return [message for message in queued if message.account == account.address]
     chosen = [message for message in queued if message.queue_id == what]
     if not chosen:
         meant = (

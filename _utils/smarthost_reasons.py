@@ -42,7 +42,8 @@ class Reason(NamedTuple):
 
 
 _FIX_LOGIN = "fix the user name or the password in qubes.yaml and apply"
-_CHECK_RELAY = "check the relay in qubes.yaml; where a network asks for a login first, log in with a browser"
+NO_PASSWORDS = "see docs/troubleshooting.md; an account of another provider takes one"
+CHECK_RELAY = "check the relay in qubes.yaml; where a network asks for a login first, log in with a browser"
 _NETWORK = (
     "check the network of the qube (netvm, qvm-firewall); the mail leaves within a minute of its return"
 )
@@ -67,16 +68,16 @@ _KINDS = tuple(
             rf"SASL authentication failed; .*server {_HOST}(: no mechanism available| offered no compatible)",
             "login",
             "{relay} offers no way to log in with a password",
-            "see docs/troubleshooting.md; an account of another provider takes one",
+            NO_PASSWORDS,
         ),
-        (r"Server certificate not ", "certificate", "the certificate is not that of {relay}", _CHECK_RELAY),
+        (r"Server certificate not ", "certificate", "the certificate is not that of {relay}", CHECK_RELAY),
         (
             rf"TLS is required, but was not offered by host {_HOST}",
             "certificate",
             "{relay} does not offer TLS, so no password is sent",
-            _CHECK_RELAY,
+            CHECK_RELAY,
         ),
-        (r"Cannot start TLS", "certificate", "TLS with {relay} does not come about", _CHECK_RELAY),
+        (r"Cannot start TLS", "certificate", "TLS with {relay} does not come about", CHECK_RELAY),
         (
             r".*Name service error for name=\S+ type=\S+: Host found but no data record",
             "name",

@@ -24,6 +24,7 @@ from smarthost_certificate import fingerprints
 from smarthost_files import to_ascii
 from smarthost_in_use import Account
 from smarthost_privacy import HOST_NAME
+from smarthost_reasons import CHECK_RELAY, NO_PASSWORDS
 
 # In seconds: for one answer, and for a look at another port.
 _ANSWER = 10
@@ -178,9 +179,7 @@ class Check:
         self._smtp.ehlo()
         if mode == "starttls":
             if not self._smtp.has_extn("starttls"):
-                raise Wrong(
-                    f"{self._account.relay} does not offer TLS, so {_CLEAR}", self._way_out_of_another()
-                )
+                raise Wrong(f"{self._account.relay} does not offer TLS, so {_CLEAR}", CHECK_RELAY)
             code, said = self._smtp.docmd("STARTTLS")
             if code != 220:
                 raise Wrong(f"{self._account.relay} does not begin TLS: {self._said(code, said)}")
@@ -193,7 +192,7 @@ class Check:
         except smtplib.SMTPServerDisconnected as problem:
             if not _timed_out(problem):
                 raise Wrong(
-                    f"{self._account.way} hangs up before it has said anything", self._way_out_of_another()
+                    f"{self._account.way} hangs up before it has said anything", CHECK_RELAY
                 ) from None
             implicit = self._account.tls_mode == "starttls"
             raise Wrong(
@@ -203,7 +202,7 @@ class Check:
                 else "",
             ) from None
         if code == -1:
-            raise Wrong(f"what answers at {self._account.way} is no mail server", self._way_out_of_another())
+            raise Wrong(f"what answers at {self._account.way} is no mail server", CHECK_RELAY)
         if code != 220:
             raise Wrong(
                 f"{self._account.relay} accepts nothing from this network: {self._said(code, said)}",
@@ -269,11 +268,11 @@ class Check:
         if problem.verify_code == _OTHER_NAME:
             names = self._names()
             is_for = f"is for {names}, not for {relay}" if names else f"is not for {relay}"
-            return Wrong(f"the certificate {is_for}, so {_CLEAR}", self._way_out_of_another())
+            return Wrong(f"the certificate {is_for}, so {_CLEAR}", CHECK_RELAY)
         return Wrong(
             f"nobody whom this qube trusts vouches for the certificate of {relay}"
             f" ({to_ascii(problem.verify_message)}), so {_CLEAR}",
-            f"{self._way_out_of_another()}. For a relay of your own see docs/relays.md",
+            f"{CHECK_RELAY}. For a relay of your own see docs/relays.md",
         )
 
     def _names(self) -> str:
@@ -292,9 +291,6 @@ class Check:
         names = [value for kind, value in shown.get("subjectAltName", ()) if kind == "DNS"]
         return to_ascii(", ".join(names[:3]))
 
-    def _way_out_of_another(self) -> str:
-        return "check the relay in qubes.yaml; where a network asks for a login first, log in with a browser"
-
     # The account.
 
     def _log_in(self) -> str:
@@ -309,7 +305,7 @@ class Check:
                 )
             raise Wrong(
                 f"{relay} offers no way to log in with a password ({', '.join(offered) or 'none at all'})",
-                "see docs/troubleshooting.md; an account of another provider takes one",
+                NO_PASSWORDS,
             )
         user, password = (
             text.encode("utf-8", "surrogateescape") for text in (self._how.user, self._how.password)

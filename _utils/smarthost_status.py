@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import smarthost_queue
 import smarthost_service
 from smarthost_errors import CommandExecutionError
 from smarthost_files import count_files, is_same, to_ascii, which
-from smarthost_in_use import Account, accounts, manifest, tables_in_use
+from smarthost_in_use import Account, accounts, manifest, owners, tables_in_use
 from smarthost_manifest import DISPOSABLES
 from smarthost_places import MESSAGES, Places
 from smarthost_reasons import explain
@@ -43,7 +44,7 @@ def status(places: Places) -> dict[str, Any]:
         "accounts": _accounts(known, queued),
         "queue": {name: count for name, count in counts.items() if count},
         "waiting": _waiting(queued),
-        "notes": _notes(places, counts),
+        "notes": _notes(places, tables, counts),
     }
 
 
@@ -83,16 +84,16 @@ def _queued(places: Places, known: list[Account]) -> list[smarthost_queue.Messag
 
 def _accounts(known: list[Account], queued: list[smarthost_queue.Message]) -> dict[str, dict[str, Any]]:
     """Return how the mail of each account goes."""
-    owners = {sender: account.address for account in known for sender in account.senders}
     attempts = smarthost_log.deliveries(smarthost_log.lines()) if known else []
-    last = smarthost_log.by_account(attempts, owners)
+    last = smarthost_log.by_account(attempts, owners(known))
+    waiting = Counter(message.account for message in queued)
     told = {}
     for account in known:
         about: dict[str, Any] = {
             "relay": account.relay,
             "port": account.port,
             "tls_mode": account.tls_mode,
-            "waiting": sum(message.account == account.address for message in queued),
+            "waiting": waiting[account.address],
         }
         for how, attempt in last.get(account.address, {}).items():
             about[how] = when(attempt.time)
@@ -120,14 +121,13 @@ def _waiting(queued: list[smarthost_queue.Message]) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(places: Places, counts: dict[str, int]) -> list[str]:
+def _notes(places: Places, tables: str | None, counts: dict[str, int]) -> list[str]:
     """Return what the user has to do, in sentences."""
     if which("postfix") is None:
         return [
             "Postfix is not installed in this qube: apply postfix_smarthost to its template, shut that down, and"
             " restart this qube."
         ]
-    tables = tables_in_use(places.config_dir)
     if tables is None:
         return [f"There is no configuration: {_AGAIN}."]
     known = manifest(places.config_dir, tables)

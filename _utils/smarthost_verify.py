@@ -20,7 +20,7 @@ import smarthost_log
 import smarthost_service
 from smarthost_errors import CommandExecutionError
 from smarthost_files import to_ascii, which
-from smarthost_in_use import Account, accounts, login, parameter, tables_in_use
+from smarthost_in_use import Account, accounts, login, no_account, parameter, rows, tables_in_use
 from smarthost_places import Places
 from smarthost_reasons import explain
 from smarthost_relay_check import Check, How, Wrong
@@ -53,6 +53,37 @@ class Verdict(NamedTuple):
         return f"{self.account}: {self.text}" + (f": {self.way_out}" if self.way_out else "")
 
 
+class _Used(NamedTuple):
+    """What Postfix uses for all accounts, read once: it may hold thousands of them."""
+
+    tables: str
+    passwords: dict[str, str]
+    ca_file: str
+    family: int
+
+    @classmethod
+    def read(cls, places: Places) -> _Used:
+        tables = tables_in_use(places.config_dir) or ""
+        return cls(
+            tables=os.path.join(places.config_dir, tables),
+            passwords=rows(places, tables, "saslpass"),
+            ca_file=parameter(places, "smtp_tls_CAfile"),
+            family=socket.AF_INET if parameter(places, "inet_protocols") == "ipv4" else socket.AF_UNSPEC,
+        )
+
+    def how(self, account: Account) -> How:
+        """Return what Postfix would use for an account."""
+        user, password = login(account, self.passwords) if account.logs_in else ("", "")
+        own = next((word for word in account.policy if word.startswith("tafile=")), "")
+        return How(
+            user=user,
+            password=password,
+            ca_file=os.path.join(self.tables, os.path.basename(own)) if own else self.ca_file,
+            private_ca=bool(own),
+            family=self.family,
+        )
+
+
 def verify(places: Places, only: str = "", to: str = "") -> list[Verdict]:
     """
     Ask the relay of each account whether it would take mail of it.
@@ -72,9 +103,7 @@ def verify(places: Places, only: str = "", to: str = "") -> list[Verdict]:
     known = accounts(places)
     chosen = [account for account in known if only.lower() in ("", *account.senders)]
     if not chosen:
-        raise CommandExecutionError(
-            f"{to_ascii(only)} is no account of this qube. It has: {', '.join(each.address for each in known)}."
-        )
+        raise no_account(only, known)
     if to and not re.fullmatch(r"[!-~]+@[!-~]+\.[!-~]+", to):
         raise CommandExecutionError(
             f"{to_ascii(to)} is no address to send to: write it in full, as in me@example.com."
@@ -87,10 +116,11 @@ def _side_by_side(places: Places, chosen: list[Account]) -> list[Verdict]:
     deadline = time.monotonic() + TIMEOUT
     verdicts: dict[str, Verdict] = {}
     checks: dict[str, Check] = {}
+    used = _Used.read(places)
 
     def ask(account: Account) -> None:
         try:
-            check = checks[account.address] = Check(account, _how(places, account), deadline)
+            check = checks[account.address] = Check(account, used.how(account), deadline)
             verdicts[account.address] = Verdict(account.address, True, check.run())
         except Wrong as wrong:
             verdicts[account.address] = Verdict(account.address, False, wrong.text, wrong.way_out)
@@ -115,22 +145,6 @@ def _side_by_side(places: Places, chosen: list[Account]) -> list[Verdict]:
 
 def _unfinished(check: Check | None) -> str:
     return f"{check.step if check else 'nothing was found out'}, within {TIMEOUT} seconds"
-
-
-def _how(places: Places, account: Account) -> How:
-    """Return what Postfix would use."""
-    user, password = login(places, account) if account.logs_in else ("", "")
-    own = next((word.removeprefix("tafile=") for word in account.policy if word.startswith("tafile=")), "")
-    if own:
-        tables = tables_in_use(places.config_dir) or ""
-        own = os.path.join(places.config_dir, tables, os.path.basename(own))
-    return How(
-        user=user,
-        password=password,
-        ca_file=own or parameter(places, "smtp_tls_CAfile"),
-        private_ca=bool(own),
-        family=socket.AF_INET if parameter(places, "inet_protocols") == "ipv4" else socket.AF_UNSPEC,
-    )
 
 
 def _through_postfix(places: Places, found: list[Verdict], to: str) -> list[Verdict]:

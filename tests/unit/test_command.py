@@ -13,6 +13,7 @@ import pytest
 import smarthost_log
 import smarthost_manual
 import smarthost_programs
+from smarthost_in_use import Account, owners
 from smarthost_reasons import explain
 
 COMMANDS = ("status", "verify", "queue", "flush", "hold", "release", "delete")
@@ -157,6 +158,7 @@ def test_what_a_relay_says_is_not_taken_for_postfix_s_own_words() -> None:
     assert told.kind == "relay"
 
 
+ALICES = Account(("alice@a.test", "me@alias.test"), "smtp.a.test", 587, "starttls", logs_in=True, policy=())
 LOG = """\
 1764158400.100000 postfix/qmgr[1]: ABC123: from=<alice@a.test>, size=300, nrcpt=1 (queue active)
 1764158401.100000 postfix/smtp-starttls/smtp[2]: ABC123: to=<x@y.test>, relay=none, delay=1, dsn=4.4.1, \
@@ -174,9 +176,7 @@ nonsense
 
 def test_log_tells_the_last_success_and_failure_of_an_account() -> None:
     attempts = smarthost_log.deliveries(LOG)
-    told = smarthost_log.by_account(
-        attempts, {"alice@a.test": "alice@a.test", "me@alias.test": "alice@a.test"}
-    )
+    told = smarthost_log.by_account(attempts, owners([ALICES]))
     assert {*told} == {"alice@a.test"}
     assert told["alice@a.test"]["sent"].time == 1764158404
     assert told["alice@a.test"]["failed"].said == "connect to smtp.a.test[10.0.0.1]:587: Connection timed out"
