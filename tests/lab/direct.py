@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PLACE = "/run/lab-direct"
 BOOT_SCRIPT = "/rw/config/rc.local.d/50-postfix-smarthost.rc"
+PROGRAM = "/usr/local/bin/postfix-smarthost"
 
 _DRIVER = """\
 import errno, json, os, signal, sys, types

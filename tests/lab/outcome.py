@@ -27,6 +27,26 @@ def told(qube: Qube, subject: str, what: str = "Undelivered Mail") -> str:
     return " ".join(qube.wait_for(look, f"a report on {subject}").split())
 
 
+def reason(qube: Qube, sender: str) -> str:
+    """Return why the mail of a sender waits, as soon as it does, and delete it.
+
+    Args:
+        qube: where it waits.
+        sender: who has one message in the queue.
+
+    """
+
+    def deferred() -> list[tuple[str, str]]:
+        mails = [
+            mail for mail in qube.queue() if (mail["sender"], mail["queue_name"]) == (sender, "deferred")
+        ]
+        return [(mail["queue_id"], mail["recipients"][0]["delay_reason"]) for mail in mails]
+
+    ((queue_id, why),) = qube.wait_for(deferred, f"the mail of {sender} in the queue")
+    qube.run("postsuper", "-d", queue_id)
+    return str(why)
+
+
 def refused(qube: Qube, subject: str, *hosts: Relay | MX) -> str:
     """Wait until the user is told of a message, check that no host has it and none waits; return the report.
 

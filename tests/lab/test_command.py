@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .qube import Qube, Template
     from .relay import Relay
 
-PROGRAM = "/usr/local/bin/postfix-smarthost"
 LATER, REFUSED = "later@queue.test", "refused@queue.test"
 PASSWORD = "a-secret-of-queue"
 PORTS = {
@@ -57,7 +56,7 @@ def _empty(qube: Qube) -> Iterator[None]:
 
 def ask(qube: Qube, *command: str, code: int = 0) -> Any:  # noqa: ANN401
     """Run the program and return what it prints as JSON."""
-    ended = qube.run(PROGRAM, *command, "--json", check=False)
+    ended = qube.run(direct.PROGRAM, *command, "--json", check=False)
     assert ended.returncode == code, ended.stdout + ended.stderr
     return json.loads(ended.stdout)
 
@@ -85,7 +84,7 @@ def wait_more(qube: Qube, sender: str) -> None:
 
 
 def words(qube: Qube, *command: str, code: int = 0) -> str:
-    ended: subprocess.CompletedProcess[str] = qube.run(PROGRAM, *command, check=False)
+    ended: subprocess.CompletedProcess[str] = qube.run(direct.PROGRAM, *command, check=False)
     assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -149,13 +148,16 @@ def test_reports_say_what_happened_and_what_to_do(qube: Qube) -> None:
 
 
 def test_user_is_told_to_be_root_where_there_is_no_sudo(qube: Qube) -> None:
-    ended = qube.run(PROGRAM, "status", user="user", check=False)
+    ended = qube.run(direct.PROGRAM, "status", user="user", check=False)
     assert ended.returncode == 2
     assert "only root can read the passwords and the queue" in ended.stderr
     # sudo(8) would run it again, with the same words.
     qube.write("/usr/local/bin/sudo", '#!/bin/sh\necho "$@"\n', mode="0755")
     try:
-        assert qube.run(PROGRAM, "flush", "--json", user="user").stdout == f"-- {PROGRAM} flush --json\n"
+        assert (
+            qube.run(direct.PROGRAM, "flush", "--json", user="user").stdout
+            == f"-- {direct.PROGRAM} flush --json\n"
+        )
     finally:
         qube.run("rm", "/usr/local/bin/sudo")
 
@@ -229,7 +231,7 @@ def test_message_is_held_released_and_deleted(qube: Qube) -> None:
 )
 def test_what_is_meant_has_to_be_there(qube: Qube, what: str, said: str) -> None:
     wait(qube, LATER)
-    ended = qube.run(PROGRAM, "delete", "--", what, check=False)
+    ended = qube.run(direct.PROGRAM, "delete", "--", what, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"postfix-smarthost: {said}")
     assert len(qube.queue()) == 1
@@ -254,7 +256,7 @@ def test_desktop_is_told_once_for_each_reason(qube: Qube) -> None:
         wait(qube, LATER, REFUSED)
         # Nobody is logged in yet.
         qube.run("rm", "-rf", "/run/user/1000")
-        qube.run(PROGRAM, "notify")
+        qube.run(direct.PROGRAM, "notify")
         assert notes(qube) == []
         qube.run(
             "sh",
@@ -271,25 +273,25 @@ def test_desktop_is_told_once_for_each_reason(qube: Qube) -> None:
             in note
         )
         wait_more(qube, REFUSED)
-        qube.run(PROGRAM, "notify")
+        qube.run(direct.PROGRAM, "notify")
         assert len(notes(qube)) == 1
         # What has waited for long is told, whatever the reason is.
         set_parameters(qube, delay_warning_time="1s")
-        qube.wait_for(lambda: qube.run(PROGRAM, "notify").stdout, "a note")
+        qube.wait_for(lambda: qube.run(direct.PROGRAM, "notify").stdout, "a note")
         assert len(notes(qube)) == 2
         assert f"1 message waits of {LATER}: smtp.queue.test says: 451" in notes(qube)[1]
         assert PASSWORD not in "".join(notes(qube))
         # Once it is over and comes back, it is told again.
         qube.run("postsuper", "-d", "ALL")
-        qube.run(PROGRAM, "notify")
+        qube.run(direct.PROGRAM, "notify")
         wait(qube, REFUSED)
-        qube.run(PROGRAM, "notify")
+        qube.run(direct.PROGRAM, "notify")
         assert len(notes(qube)) == 3
         before, qube.pillar = qube.pillar, {**qube.pillar}
         qube.pillar["postfix_smarthost"] = {**qube.pillar["postfix_smarthost"], "notifications": False}
         assert direct.run(qube).error is None
         qube.run("rm", "-f", "/run/postfix-smarthost/notes")
-        qube.run(PROGRAM, "notify")
+        qube.run(direct.PROGRAM, "notify")
         assert len(notes(qube)) == 3
         qube.pillar = before
         assert direct.run(qube).error is None
@@ -366,25 +368,25 @@ def test_each_state_is_told_with_the_way_out(qube: Qube, state: str) -> None:
 
 
 def ask_quietly(qube: Qube) -> int:
-    return qube.run(PROGRAM, "status", check=False).returncode
+    return qube.run(direct.PROGRAM, "status", check=False).returncode
 
 
 def test_program_comes_with_an_apply_and_goes_with_clean(new_qube: Callable[..., Qube]) -> None:
     qube = new_qube(pillar=pillar(ALICE))
     done = direct.run(qube)
     assert done.error is None
-    (entry,) = qube.tree(PROGRAM).values()
+    (entry,) = qube.tree(direct.PROGRAM).values()
     assert (entry.uid, entry.gid, entry.mode) == (0, 0, "0755")
     for damage in (
-        f"echo x >>{PROGRAM}",
-        f"chmod 700 {PROGRAM}",
-        f"rm {PROGRAM}",
-        f"ln -sf /bin/true {PROGRAM}",
+        f"echo x >>{direct.PROGRAM}",
+        f"chmod 700 {direct.PROGRAM}",
+        f"rm {direct.PROGRAM}",
+        f"ln -sf /bin/true {direct.PROGRAM}",
     ):
         qube.run("sh", "-c", damage)
         assert direct.run(qube, "postfix_smarthost.put_boot_script", test=True).result != {}
-        assert [*direct.run(qube, "postfix_smarthost.put_boot_script").result] == [PROGRAM]
-        assert qube.tree(PROGRAM) == {PROGRAM: entry}
+        assert [*direct.run(qube, "postfix_smarthost.put_boot_script").result] == [direct.PROGRAM]
+        assert qube.tree(direct.PROGRAM) == {direct.PROGRAM: entry}
     assert direct.run(qube, "postfix_smarthost.put_boot_script").result == {}
-    assert PROGRAM in direct.run(qube, "postfix_smarthost.remove").result["changes"]["removed"]
+    assert direct.PROGRAM in direct.run(qube, "postfix_smarthost.remove").result["changes"]["removed"]
     assert qube.run("find", "/usr/local/bin", "/usr/local/share", "-type", "f").stdout == ""

@@ -16,7 +16,7 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, Account, pillar, unique
-from .network import in_namespace
+from .outages import dead_name_service, dropped, without_network
 from .tuning import set_parameters
 
 if TYPE_CHECKING:
@@ -130,26 +130,6 @@ def other_names(lab: Lab, addresses: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dropped(lab: Lab, port: int) -> Iterator[None]:
-    """Let the router drop what goes to a port, and say nothing."""
-    rule = ("ipproto", "tcp", "dport", str(port), "blackhole")
-    in_namespace(lab.network.leader, "ip", "rule", "add", *rule)
-    try:
-        yield
-    finally:
-        in_namespace(lab.network.leader, "ip", "rule", "delete", *rule)
-
-
-@contextlib.contextmanager
-def dead_name_service(lab: Lab) -> Iterator[None]:
-    lab.network.run("systemctl", "stop", "lab-dns.service")
-    try:
-        yield
-    finally:
-        lab.network.run("systemctl", "start", "lab-dns.service")
-
-
-@contextlib.contextmanager
 def name_servers(qube: Qube, text: str) -> Iterator[None]:
     """Let the qube have other name servers, and Postfix's processes begin with them."""
     before = qube.read("/etc/resolv.conf")
@@ -159,15 +139,6 @@ def name_servers(qube: Qube, text: str) -> Iterator[None]:
         yield
     finally:
         qube.write("/etc/resolv.conf", before)
-
-
-@contextlib.contextmanager
-def without_network(qube: Qube) -> Iterator[None]:
-    qube.network("down")
-    try:
-        yield
-    finally:
-        qube.network("up")
 
 
 def nowhere(lab: Lab) -> dict[str, str]:

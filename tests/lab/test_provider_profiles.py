@@ -11,7 +11,7 @@ from tests.checkout import ROOT
 
 from . import direct, profiles
 from .accounts import RECIPIENT, pillar, unique
-from .outcome import told
+from .outcome import reason, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,22 +68,6 @@ def test_address_and_password_send_through_the_provider(
         -1:
     ]
     assert login.mechanism in ("PLAIN", "LOGIN")
-
-
-def reason(qube: Qube, sender: str) -> str:
-    """Return why the mail of a sender waits, as soon as it does, and delete it."""
-
-    def deferred() -> list[tuple[str, str]]:
-        waiting = [mail for mail in qube.queue() if mail["sender"] == sender]
-        return [
-            (mail["queue_id"], mail["recipients"][0]["delay_reason"])
-            for mail in waiting
-            if mail["queue_name"] == "deferred"
-        ]
-
-    ((queue_id, why),) = qube.wait_for(deferred, f"the mail of {sender} in the queue")
-    qube.run("postsuper", "-d", queue_id)
-    return str(why)
 
 
 @pytest.mark.parametrize("refusal", profiles.WAIT, ids=lambda refusal: f"{refusal.login}: {refusal.says}")

@@ -17,7 +17,7 @@ import pytest
 from . import direct, profiles
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
 from .certificates import Authority
-from .network import in_namespace
+from .outages import dead_name_service, dropped, without_network
 from .scripted import HANG, Port, Scripted
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .qube import Qube, Template
     from .relay import Relay
 
-PROGRAM = "/usr/local/bin/postfix-smarthost"
 PASSWORD = "a-secret-of-check"
 # The password as PLAIN and LOGIN send it.
 FORMS = (PASSWORD, base64.b64encode(PASSWORD.encode()).decode())
@@ -180,16 +179,13 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(lab: Lab, qube: Qube) -> Run:
-    rule = ("ipproto", "tcp", "dport", str(DROPPED), "blackhole")
-    in_namespace(lab.network.leader, "ip", "rule", "add", *rule)
-    try:
+    with dropped(lab, DROPPED):
         began = time.monotonic()
-        script = f"{PROGRAM} verify --json & sleep 2; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ >/run/seen; wait $!"
+        look = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ >/run/seen"
+        script = f"{direct.PROGRAM} verify --json & sleep 2; {look}; wait $!"
         ended = qube.run("sh", "-c", script, check=False)
         seen = qube.run("tr", "\\0", " ", stdin=qube.read("/run/seen")).stdout
         return Run(ended.stdout + ended.stderr, ended.returncode, time.monotonic() - began, seen)
-    finally:
-        in_namespace(lab.network.leader, "ip", "rule", "delete", *rule)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -238,43 +234,37 @@ def test_check_sends_no_message_and_names_no_qube(qube: Qube, run: Run, check: S
 
 
 def test_one_account_in_words_and_by_salt(qube: Qube) -> None:
-    said = qube.run(PROGRAM, "verify", ALICE.address)
+    said = qube.run(direct.PROGRAM, "verify", ALICE.address)
     assert (
         said.stdout == f"{ALICE.address}: {ALICE.relay} port {ALICE.port} takes its mail (login by PLAIN)\n"
     )
     told = direct.run(qube, "postfix_smarthost.verify", account="refused@check.test").result
     assert told["refused@check.test"]["works"] is False
-    nobody = qube.run(PROGRAM, "verify", "nobody@a.test", check=False)
+    nobody = qube.run(direct.PROGRAM, "verify", "nobody@a.test", check=False)
     assert nobody.returncode == 2
     assert nobody.stderr.startswith("postfix-smarthost: nobody@a.test is no account of this qube. It has: ")
 
 
 def test_message_is_followed_to_the_relay(qube: Qube, relay_a: Relay, lab: Lab) -> None:
-    said = qube.run(PROGRAM, "verify", ALICE.address, "--to", RECIPIENT)
+    said = qube.run(direct.PROGRAM, "verify", ALICE.address, "--to", RECIPIENT)
     assert f"a message to {RECIPIENT} was taken: 250" in said.stdout
     (mail,) = [mail for mail in relay_a.received() if mail.subject == "postfix_smarthost: does mail go out?"]
     assert (mail.login, mail.sender) == (ALICE.login, ALICE.address)
-    wrong_one = qube.run(PROGRAM, "verify", "--to", "rita", check=False)
+    wrong_one = qube.run(direct.PROGRAM, "verify", "--to", "rita", check=False)
     assert (wrong_one.returncode, wrong_one.stdout) == (2, "")
     assert "rita is no address to send to" in wrong_one.stderr
 
 
 def test_name_service_that_is_dead_is_told(lab: Lab, qube: Qube) -> None:
-    lab.network.run("systemctl", "stop", "lab-dns.service")
-    try:
-        said = qube.run(PROGRAM, "verify", ALICE.address, check=False)
-    finally:
-        lab.network.run("systemctl", "start", "lab-dns.service")
+    with dead_name_service(lab):
+        said = qube.run(direct.PROGRAM, "verify", ALICE.address, check=False)
     assert said.returncode == 1
     assert f"the name {ALICE.relay} cannot be looked up: no name server answers" in said.stdout
 
 
 def test_qube_without_a_network_is_told(qube: Qube) -> None:
-    qube.network("down")
-    try:
-        said = qube.run(PROGRAM, "verify", ALICE.address, check=False)
-    finally:
-        qube.network("up")
+    with without_network(qube):
+        said = qube.run(direct.PROGRAM, "verify", ALICE.address, check=False)
     assert said.returncode == 1
     assert "no name server answers" in said.stdout or "has no network" in said.stdout
 
@@ -303,7 +293,7 @@ def test_certificate_is_judged_as_postfix_does(lab: Lab, qube: Qube, check: Scri
     ]
     qube.pillar = pillar(*accounts)
     assert direct.run(qube).error is None
-    said = qube.run(PROGRAM, "verify", "--json")
+    said = qube.run(direct.PROGRAM, "verify", "--json")
     assert [told["works"] for told in json.loads(said.stdout)] == [True, True, True]
     for account in accounts:
         subject = unique()
@@ -336,6 +326,6 @@ def test_password_hint_of_a_provider(lab: Lab, qube: Qube) -> None:
     profiles.start(lab, "mx.hint.test")
     qube.pillar = pillar(ALICE, {"address": "wrong@gmail.com", "password": PASSWORD})
     assert direct.run(qube).error is None
-    said = qube.run(PROGRAM, "verify", "wrong@gmail.com", check=False)
+    said = qube.run(direct.PROGRAM, "verify", "wrong@gmail.com", check=False)
     assert "smtp.gmail.com refuses the user name or the password (535" in said.stdout
     assert "https://myaccount.google.com/apppasswords" in said.stdout

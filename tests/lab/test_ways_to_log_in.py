@@ -10,6 +10,7 @@ import pytest
 from . import direct
 from .accounts import ALICE, ANN, RECIPIENT, pillar, unique
 from .certificates import Authority
+from .outcome import reason
 from .scripted import Event, Port, Scripted, events, script
 
 if TYPE_CHECKING:
@@ -81,20 +82,6 @@ def send(qube: Qube, sender: str) -> str:
     subject = unique()
     qube.send(sender=sender, to=RECIPIENT, subject=subject)
     return subject
-
-
-def reason(qube: Qube, sender: str) -> str:
-    """Return why the mail of a sender waits, as soon as it does, and delete it."""
-
-    def deferred() -> list[tuple[str, str]]:
-        mails = [
-            mail for mail in qube.queue() if (mail["sender"], mail["queue_name"]) == (sender, "deferred")
-        ]
-        return [(mail["queue_id"], mail["recipients"][0]["delay_reason"]) for mail in mails]
-
-    ((queue_id, why),) = qube.wait_for(deferred, f"the mail of {sender} in the queue")
-    qube.run("postsuper", "-d", queue_id)
-    return str(why)
 
 
 def proxy_got(qube: Qube, subject: str) -> Event:
