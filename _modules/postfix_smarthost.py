@@ -182,8 +182,8 @@ def status(root: str = "/") -> dict[str, Any]:
     relay of each), ``accounts`` (of each: relay, how many messages are ``waiting``, when one was last ``sent`` and last
     ``failed`` since the qube was started, and the ``reason`` of that failure), ``queue`` (the number of messages in
     each part of the queue that has some), ``waiting`` (what is in the queue by account and reason: how many, since
-    when, when they are tried next, and the way out) and ``notes``: sentences on what the user has to do. Times are in
-    the form of ISO 8601.
+    when, when they are tried next, and the way out), ``as_asked`` (whether an apply would leave the configuration as
+    it is; None if it would refuse the pillar) and ``notes``: what the user has to do. Times are those of ISO 8601.
 
     CLI Example:
 
@@ -191,9 +191,12 @@ def status(root: str = "/") -> dict[str, Any]:
 
         salt-call --local postfix_smarthost.status
     """
+    import smarthost_as_asked  # noqa: PLC0415
     import smarthost_status  # noqa: PLC0415
 
-    return smarthost_status.status(Places(root))
+    places = Places(root)
+    as_asked = smarthost_as_asked.is_as_asked(smarthost_pillar.of_qube(__salt__["pillar.raw"]()), places)
+    return smarthost_status.status(places, as_asked=as_asked)
 
 
 def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
@@ -224,10 +227,7 @@ def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
     found = smarthost_verify.verify(Places(root), account, to)
     if not all(verdict.works for verdict in found):
         __context__["retcode"] = 1
-    return {
-        verdict.account: {"works": verdict.works, "text": verdict.text, "way_out": verdict.way_out}
-        for verdict in found
-    }
+    return {told.account: {"works": told.works, "text": told.text, "way_out": told.way_out} for told in found}
 
 
 def queue(root: str = "/") -> list[dict[str, Any]]:

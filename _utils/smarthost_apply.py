@@ -20,6 +20,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import smarthost_as_asked
 import smarthost_disk
 import smarthost_in_use
 import smarthost_pillar
@@ -32,7 +33,7 @@ import smarthost_sorting
 import smarthost_staging
 import smarthost_take_over
 from smarthost_errors import CommandExecutionError
-from smarthost_files import locked, make_public, read_if_there, remove, run, sync, to_ascii, which
+from smarthost_files import locked, make_public, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
 from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
 from smarthost_plan import Plan
@@ -75,17 +76,7 @@ def configure(
     user = smarthost_requirements.user(record["user"])
     if not (test and prepares):
         _raise(smarthost_requirements.missing(record, facts, places, template))
-    known: dict[str, Any] = {
-        "hostname": socket.gethostname(),
-        "uid": user.pw_uid,
-        "gid": user.pw_gid,
-        "home": user.pw_dir,
-        "ipv6": smarthost_requirements.has_ipv6(places),
-        "names": tuple(read_if_there(os.path.join(places.config_dir, "own-names")).split()),
-        "submit_policy": smarthost_programs.submit_policy(),
-        "submit_milter": smarthost_programs.submit_milter(),
-        **facts,
-    }
+    known = smarthost_as_asked.facts(places, user) | {"hostname": socket.gethostname(), **facts}
     maildirs = smarthost_sorting.maildirs(record)
     config_dir = places.config_dir
     with told_in_a_sentence(), contextlib.nullcontext() if test else lock(places):

@@ -40,6 +40,7 @@ COMMAND = (
     "smarthost_queue",
     "smarthost_reasons",
     "smarthost_relay_check",
+    "smarthost_relay_login",
     "smarthost_relays",
     "smarthost_service",
     "smarthost_services",

@@ -4,15 +4,13 @@ Ask the relay of one account, step by step, whether it would take mail of it, an
 
 Name, connection, TLS with the certificate's verdict as Postfix comes to it, login, sender; no message is sent.
 
-Sources: RFC 5321, RFC 4954 on AUTH; TLS_README of Postfix; errno(3), getaddrinfo(3).
+Sources: RFC 5321; TLS_README of Postfix; errno(3), getaddrinfo(3).
 """
 
 from __future__ import annotations
 
-import base64
 import difflib
 import errno
-import hmac
 import smtplib
 import socket
 import ssl
@@ -25,6 +23,8 @@ from smarthost_files import to_ascii
 from smarthost_in_use import Account
 from smarthost_privacy import HOST_NAME
 from smarthost_reasons import CHECK_RELAY, NO_PASSWORDS
+from smarthost_relay_login import encoded, log_in
+from smarthost_relays import MECHANISMS
 
 # In seconds: for one answer, and for a look at another port.
 _ANSWER = 10
@@ -119,6 +119,11 @@ class Check:
                 raise Wrong(
                     f"the name {relay} cannot be looked up: no name server answers",
                     "check the network of the qube (dom0: qvm-prefs QUBE netvm)",
+                ) from None
+            if problem.errno in (socket.EAI_NODATA, socket.EAI_ADDRFAMILY):
+                raise Wrong(
+                    f"{relay} has no address that this qube can reach",
+                    "check the relay in qubes.yaml; one that has IPv6 only needs a qube with IPv6",
                 ) from None
             known = {provider.relay for provider in smarthost_providers.providers().values()}
             close = difflib.get_close_matches(relay, known, 1, 0.85)
@@ -296,13 +301,8 @@ class Check:
     def _log_in(self) -> str:
         relay = self._account.relay
         offered = str(self._smtp.esmtp_features.get("auth", "")).upper().split()
-        mechanism = next((name for name in ("PLAIN", "LOGIN", "CRAM-MD5") if name in offered), None)
+        mechanism = next((name for name in MECHANISMS if name in offered), None)
         if mechanism is None:
-            if any(name.startswith("SCRAM-") for name in offered):
-                raise Wrong(
-                    f"{relay} offers only {', '.join(offered)}, by which Postfix logs in and this check cannot",
-                    "send a message (verify with to)",
-                )
             raise Wrong(
                 f"{relay} offers no way to log in with a password ({', '.join(offered) or 'none at all'})",
                 NO_PASSWORDS,
@@ -310,20 +310,7 @@ class Check:
         user, password = (
             text.encode("utf-8", "surrogateescape") for text in (self._how.user, self._how.password)
         )
-        if mechanism == "PLAIN":
-            code, said = self._smtp.docmd(
-                "AUTH", f"PLAIN {_base64(b'%b%b%b%b' % (bytes(1), user, bytes(1), password))}"
-            )
-        elif mechanism == "LOGIN":
-            code, said = self._smtp.docmd("AUTH", "LOGIN")
-            for answer in (user, password):
-                if code == 334:
-                    code, said = self._smtp.docmd(_base64(answer))
-        else:
-            code, said = self._smtp.docmd("AUTH", mechanism)
-            if code == 334:
-                digest = hmac.new(password, base64.b64decode(said), "md5").hexdigest().encode()
-                code, said = self._smtp.docmd(_base64(user + b" " + digest))
+        code, said = log_in(self._smtp, mechanism, user, password)
         if code == 235:
             return mechanism
         if 400 <= code < 500:
@@ -352,7 +339,7 @@ class Check:
         text = to_ascii(f"{code} {' '.join(said.decode('utf-8', 'replace').split())}")
         secret = self._how.password
         data = secret.encode("utf-8", "surrogateescape")
-        for form in {secret, to_ascii(secret), _base64(data)} - {""}:
+        for form in {secret, to_ascii(secret), encoded(data)} - {""}:
             text = text.replace(form, "***")
         return text[:300]
 
@@ -369,10 +356,6 @@ class Check:
 def _timed_out(problem: BaseException) -> bool:
     """Tell whether it was time that was up: smtplib has its own exception for it, as for a connection that ends."""
     return isinstance(problem, TimeoutError) or isinstance(problem.__context__, TimeoutError)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
 
 
 def _bytes(text: bytes | str) -> bytes:

@@ -21,9 +21,7 @@ NEXT_HOPS = 10
 # What may send a password. All else that a relay offers or a template has installed is for other accounts: a SASL
 # plugin that takes XOAUTH2 for one with a password fails. DIGEST-MD5 and NTLM are too weak; -PLUS needs what Postfix
 # does not hand on.
-_MECHANISMS = (
-    "plain, login, cram-md5, scram-sha-1, scram-sha-224, scram-sha-256, scram-sha-384, scram-sha-512"
-)
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", *(f"SCRAM-SHA-{size}" for size in (1, 224, 256, 384, 512)))
 
 # Trouble with the relay waits. What smtp(8) itself says of it: no such name or address (5.4.4, 5.4.3), an address of
 # this qube (5.4.6), a system that cannot look up (5.3.0), nonsense in place of an answer (5.5.0). What the relay says
@@ -45,7 +43,7 @@ def relay_parameters() -> dict[str, str]:
         "smtp_sender_dependent_authentication": "yes",
         "smtp_sasl_security_options": "noanonymous, noplaintext",
         "smtp_sasl_tls_security_options": "noanonymous",
-        "smtp_sasl_mechanism_filter": _MECHANISMS,
+        "smtp_sasl_mechanism_filter": ", ".join(MECHANISMS).lower(),
         "smtp_tls_security_level": "secure",
         "smtp_tls_secure_cert_match": "nexthop",
         "smtp_tls_fingerprint_digest": "sha256",

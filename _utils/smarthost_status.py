@@ -21,12 +21,14 @@ from smarthost_reasons import explain
 _AGAIN = "apply postfix_smarthost to this qube"
 
 
-def status(places: Places) -> dict[str, Any]:
+def status(places: Places, **asked: bool | None) -> dict[str, Any]:
     """
     Tell how mail goes in this qube; the module function of the same name says what is returned.
 
     places : Places
         The paths of the system.
+    as_asked : bool or None
+        Whether the configuration is what the pillar asks for; left out where nobody knows the pillar, as in the qube.
     """
     tables = tables_in_use(places.config_dir)
     try:
@@ -36,7 +38,13 @@ def status(places: Places) -> dict[str, Any]:
     is_active = smarthost_service.active(places)
     queued = _queued(places, known)
     counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
+    notes = _notes(places, tables, counts)
+    if tables and asked.get("as_asked") is False:
+        notes.append(
+            f"The configuration is not what this version of the formula makes of the pillar of this qube: {_AGAIN}."
+        )
     return {
+        **asked,
         "active": is_active,
         "since": when(smarthost_service.since(places)),
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
@@ -44,7 +52,7 @@ def status(places: Places) -> dict[str, Any]:
         "accounts": _accounts(known, queued),
         "queue": {name: count for name, count in counts.items() if count},
         "waiting": _waiting(queued),
-        "notes": _notes(places, tables, counts),
+        "notes": notes,
     }
 
 

@@ -53,8 +53,12 @@ class Qube:
         }
         self.record: Any = copy.deepcopy(RECORD)
 
-    def apply(self, test: bool = False) -> SimpleNamespace:
+    def asks(self) -> None:
+        """Have the record in the pillar."""
         self._pillar["postfix_smarthost"] = self.record
+
+    def apply(self, test: bool = False) -> SimpleNamespace:
+        self.asks()
         return self._run_state(
             "postfix_smarthost.configured",
             str(self.config_dir),

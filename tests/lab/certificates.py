@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 _NOW = datetime.datetime.now(datetime.UTC)
 _DAY = datetime.timedelta(days=1)
 
-KINDS = ("valid", "self-signed", "wrong-name", "name-below", "expired", "unknown-ca")
+KINDS = ("valid", "self-signed", "wrong-name", "name-below", "expired", "future", "unknown-ca")
 """What :meth:`Authority.issue` can make."""
 
 
@@ -114,7 +114,8 @@ class Authority:
             return Authority("Another CA").issue(host)
         key = ec.generate_private_key(ec.SECP256R1())
         named = {"wrong-name": "other.invalid", "name-below": f"below.{host}"}.get(kind, host)
-        start, end = (_NOW - 30 * _DAY, _NOW - _DAY) if kind == "expired" else (_NOW - _DAY, _NOW + 90 * _DAY)
+        days = {"expired": (-30, -1), "future": (1, 30)}.get(kind, (-1, 90))
+        start, end = (_NOW + count * _DAY for count in days)
         own = kind == "self-signed"
         certificate = (
             self._builder(_name(named), _name(named) if own else self._name, key, start, end)

@@ -122,6 +122,7 @@ def test_each_way_to_log_in_by_a_password_works(lab: Lab, qube: Qube) -> None:
         # Not more often than systemd likes.
         relay.run("sh", "-c", "systemctl reset-failed dovecot; systemctl restart dovecot")
         relay.run("postfix", "reload")  # smtpd(8) asks for the mechanisms once.
+        assert f"(login by {name})" in qube.run(direct.PROGRAM, "verify").stdout
         subject = unique()
         qube.send(sender=address, to=RECIPIENT, subject=subject)
         assert relay.wait_for(subject, diagnosis=qube.diagnosis).login == address

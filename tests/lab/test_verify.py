@@ -38,6 +38,7 @@ PORTS = {
     2602: Port(answers={"AUTH": "454 4.7.0 later"}),
     2603: Port(auth="XOAUTH2"),
     2604: Port(auth="SCRAM-SHA-256"),
+    2600: Port(auth="SCRAM-SHA-512 XOAUTH2"),
     2605: Port(answers={"MAIL": "550 5.7.1 not yours"}),
     2606: Port(answers={"GREETING": "421 4.3.2 too many of you"}),
     2607: Port(answers={"GREETING": "HTTP/1.1 302 Found"}),
@@ -95,7 +96,8 @@ CASES = {
     ),
     "often": wrong(at(2602), "lets nobody log in at the moment: 454", "later"),
     "oauth": wrong(at(2603), "offers no way to log in with a password (XOAUTH2)"),
-    "scram": wrong(at(2604), "offers only SCRAM-SHA-256", "send a message"),
+    "scram": wrong(at(2604), "refuses the user name or the password (501", "cannot be read"),
+    "scram-512": wrong(at(2600), "refuses the user name or the password (501", "cannot be read"),
     "sender": wrong(at(2605), "does not let sender@check.test send: 550 5.7.1 not yours"),
     "sender-later": wrong(at(2613, auth="none"), "does not let", "451", "later"),
     "busy": wrong(at(2606), "accepts nothing from this network: 421 4.3.2 too many of you"),
@@ -110,12 +112,16 @@ CASES = {
     "dropped": wrong(at(DROPPED), f"lets nothing through to port {DROPPED} of {CHECK}; 587 does"),
     "no-host": wrong({"relay": "smtp.gone.test"}, "port 587 of smtp.gone.test", "qvm-firewall"),
     "no-name": wrong({"relay": "smtp.nosuch.test"}, "the name smtp.nosuch.test does not exist"),
+    "ipv6-only": wrong({"relay": "six.check.test"}, "six.check.test has no address that this qube can reach"),
     "slip": wrong({"relay": "smtp.gmial.com"}, "does not exist", "did you mean smtp.gmail.com?"),
     "other-name": wrong(
         {"relay": "other.check.test"}, "the certificate is for ", "not for other.check.test, so no password"
     ),
     "expired": wrong(
         {"relay": "old.check.test"}, "has expired, so no password", "the clock of this qube says 20"
+    ),
+    "slow-clock": wrong(
+        {"relay": "new.check.test"}, "is not valid yet, so no password", "the clock of this qube says 20"
     ),
     "self-signed": wrong(
         {"relay": "own.check.test"}, "nobody whom this qube trusts vouches", "docs/relays.md"
@@ -126,6 +132,7 @@ CASES = {
 CERTIFICATES = {
     "other.check.test": "wrong-name",
     "old.check.test": "expired",
+    "new.check.test": "future",
     "own.check.test": "self-signed",
     "ca.check.test": "unknown-ca",
 }
@@ -143,6 +150,7 @@ def check(lab: Lab) -> Scripted:
         scripted.host.write(f"/etc/postfix/{name}.pem", made.key + made.certificate)
         lab.network.add_name(name, scripted.host.address)
     lab.network.add_name("smtp.gone.test", "10.138.99.99")
+    lab.network.add_name("six.check.test", "2001:db8::587")
     return scripted
 
 
@@ -218,7 +226,7 @@ def test_password_is_nowhere(qube: Qube, run: Run) -> None:
 def test_no_password_goes_where_the_certificate_is_not_right(run: Run, check: Scripted) -> None:
     logins = {event.login for event in check.events() if event.what == "login"}
     assert "good@check.test" in logins
-    for name in ("other-name", "expired", "self-signed", "unknown-ca", "pin", "no-tls", "page"):
+    for name in ("other-name", "expired", "slow-clock", "self-signed", "unknown-ca", "pin", "no-tls", "page"):
         assert f"{name}@check.test" not in logins
     assert run.code == 1
 

@@ -9,7 +9,7 @@ _SHARED = "tests/lab/test_accounts_of_one_relay.py::test"
 _TROUBLE = "tests/lab/test_relay_trouble.py::test"
 _VERIFY = "tests/lab/test_verify.py::test"
 _WAYS = "tests/lab/test_ways_to_log_in.py::test"
-_FILTER = '"smtp_sasl_mechanism_filter": _MECHANISMS'
+_FILTER = '"smtp_sasl_mechanism_filter": ", ".join(MECHANISMS).lower()'
 _LEVEL = '"smtp_tls_security_level": "secure"'
 
 PROTECTIONS = (
