@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import smarthost_lists
+import smarthost_qubes as qubes
 import smarthost_readers as readers
 from smarthost_settings import TUNABLE
 
@@ -224,6 +225,51 @@ LISTS = (
     Key("folder", TEXT, "required", "Maildir below `~/.maildir`.", smarthost_lists.folder),
 )
 
+QUBE = (
+    Key(
+        "template",
+        TEXT,
+        "`debian-13-mail`, or after `clone`",
+        "Its template.",
+        qubes.name,
+        absent="",
+    ),
+    Key(
+        "clone",
+        TEXT,
+        "`debian-13-xfce`, unless `template` is given",
+        "The template that this one is cloned from if it does not exist.",
+        qubes.name,
+        absent="",
+    ),
+    Key("label", TEXT, "`yellow`", "Its label.", qubes.label, absent=qubes.LABEL),
+    Key(
+        "netvm",
+        TEXT,
+        "as it is",
+        "What gives it its network, such as `sys-whonix`; set at each apply.",
+        qubes.name,
+        absent="",
+    ),
+    Key(
+        "tags",
+        LIST,
+        "none",
+        "Tags beside `postfix-smarthost`, which it and its template always get.",
+        readers.each(qubes.tag, "tag {}"),
+        absent=[],
+    ),
+    Key(
+        "firewall",
+        FLAG,
+        "false",
+        "The qube reaches name servers and the relays of its accounts, and nothing else. Any rules that it has are"
+        " replaced.",
+        readers.flag,
+        absent=False,
+    ),
+)
+
 RECORD = (
     Key("accounts", ACCOUNTS, "required", "The accounts, at least one.", _mapping, ACCOUNT),
     Key(
@@ -258,6 +304,16 @@ RECORD = (
         "A note on the desktop, once for each reason, when mail has waited long or its login is refused.",
         readers.flag,
         absent=True,
+    ),
+    Key(
+        "qube",
+        MAPPING,
+        "none",
+        "In `qubes.yaml` only: how dom0 makes this qube and its template if they do not exist. See"
+        " [Templates and qubes](docs/qubes.md).",
+        lambda value: qubes.read(value, QUBE),
+        QUBE,
+        absent={},
     ),
     Key(
         "settings",

@@ -38,28 +38,74 @@ def check(pillar: ModuleType) -> list[str]:
     pillar : module
         The pillar for dom0, which reads the file.
     """
+    return _read(pillar)[1]
+
+
+def _read(pillar: ModuleType) -> tuple[dict[str, Any], list[str]]:
+    """Return the record of each qube in its regular shape, and what is wrong."""
     import smarthost_pillar  # noqa: PLC0415 - from a directory that is known by now
 
     if not pillar.QUBES_YAML.exists():
-        return [
+        return {}, [
             f"{pillar.QUBES_YAML} is missing: copy qubes.yaml.example there, and write an entry for each qube."
         ]
     try:
         entries = pillar._entries()
     except pillar.QubesYamlError as error:
-        return [f"{pillar.QUBES_YAML}: {error}"]
+        return {}, [f"{pillar.QUBES_YAML}: {error}"]
     text = pillar.QUBES_YAML.read_text(encoding="utf-8-sig")
-    found = []
+    records, found = {}, []
     for qube in entries:
         if qube == pillar.DEFAULTS:
             continue
         try:
             record = pillar._encode_passwords(pillar.with_defaults(entries, qube), lambda _: "not asked for")
-            sentences = smarthost_pillar.problems(record)
+            records[qube], sentences = smarthost_pillar.check(record)
         except pillar.QubesYamlError as error:
             sentences = [str(error)]
         found += [f"{_place(text, qube, sentence)}{qube}: {sentence}" for sentence in sentences]
-    return found
+    return records, found
+
+
+def check_states() -> dict[str, Any]:
+    """Return the state of postfix_smarthost/check.sls."""
+    found = check(load())
+    return _told("check", "\n".join(found) or "qubes.yaml is good.", result=not found)
+
+
+def qubes_states(test: bool) -> dict[str, Any]:
+    """
+    Return the states of postfix_smarthost/qubes.sls.
+
+    test : bool
+        Whether they are only to tell what would be done.
+    """
+    pillar = load()
+    import postfix_smarthost_qubes as dom0  # noqa: PLC0415 - from directories that are known by now
+
+    import smarthost_qubes  # noqa: PLC0415
+    from smarthost_schema import QUBE  # noqa: PLC0415
+
+    records, found = _read(pillar)
+    if not found:
+        asked = {
+            qube: {**record, "qube": record["qube"] or smarthost_qubes.read({}, QUBE)}
+            for qube, record in records.items()
+        }
+        there = dom0.Qubes()
+        found = dom0.problems(asked, there)
+        if not found and asked:
+            return dom0.states(asked, there, test)
+    told = "\n".join(found) or "qubes.yaml has no entry, so there is nothing to do."
+    return _told("qubes", told, result=not found)
+
+
+def _told(about: str, comment: str, result: bool) -> dict[str, Any]:
+    """Return a state that changes nothing, with a result and a comment."""
+    told = {"result": result, "changes": False, "comment": comment}
+    return {
+        f"postfix_smarthost-{about}": {"test.configurable_test_state": [{key: told[key]} for key in told]}
+    }
 
 
 def _place(text: str, qube: str, sentence: str) -> str:
@@ -90,7 +136,7 @@ def load() -> ModuleType:
     made = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode = True
     loader.exec_module(made)
-    sys.path.insert(0, str(_UTILS))
+    sys.path[:0] = [str(_UTILS), str(_HERE)]
     return made
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The accounts of one qube, kept below /rw, and Postfix running on them now and at each boot.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, type with context %}
 ---
-{%- if is_dom0 %}
+{%- if instead %}
 include:
-  - postfix_smarthost.dom0
+  - {{ instead }}
 {%- elif type == "template" %}
 # A password in a template would be in all of its qubes.
 postfix_smarthost-appvm-is-template:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check qubes.yaml: sudo qubesctl state.apply postfix_smarthost.check, in dom0."""
 
-import importlib.util
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,4 @@ def run() -> dict[str, Any]:
     path = next((path for path in paths if path.exists()), None)
     if __grains__["id"] != "dom0" or path is None:
         return {"postfix_smarthost-check": {"test.nop": []}}
-    spec = importlib.util.spec_from_file_location("postfix_smarthost_check", path)
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    found = program.check(program.load())
-    told = {"result": not found, "changes": False, "comment": "\n".join(found) or "qubes.yaml is good."}
-    return {"postfix_smarthost-check": {"test.configurable_test_state": [{key: told[key]} for key in told]}}
+    return runpy.run_path(str(path))["check_states"]()

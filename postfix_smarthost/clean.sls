@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Take back what the formula brought, by the type of the qube: the accounts of an app qube, Postfix of a template.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, type with context %}
 ---
-{%- if is_dom0 %}
+{%- if instead %}
 include:
-  - postfix_smarthost.dom0
+  - {{ instead }}
 {%- else %}
 {%- if type != "template" %}
 postfix_smarthost-clean-appvm:

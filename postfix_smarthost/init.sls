@@ -2,11 +2,11 @@
 # The side that belongs to the type of the qube: a template gets the packages, an app qube its accounts,
 # and a standalone qube, or a machine without Qubes, both. A qube that is not among those of dom0's qubes.yaml gets none,
 # so that --all does no harm.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, type with context %}
 ---
-{%- if is_dom0 %}
+{%- if instead %}
 include:
-  - postfix_smarthost.dom0
+  - {{ instead }}
 {%- elif type == "template" and "postfix_smarthost_unused" in pillar %}
 postfix_smarthost-template-is-unused:
   test.succeed_without_changes:

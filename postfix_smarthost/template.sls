@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a template needs so that its app qubes can run Postfix. It runs none itself and holds no secret.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, type with context %}
 ---
-{%- if is_dom0 %}
+{%- if instead %}
 include:
-  - postfix_smarthost.dom0
+  - {{ instead }}
 {%- elif type == "template" and "postfix_smarthost" in pillar %}
 # Of whatever shape: what is left behind in a template, were this run to be killed, is in all of its qubes.
 postfix_smarthost-template-has-accounts:

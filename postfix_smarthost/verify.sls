@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Ask the relay of each account of this qube whether it would take mail of it; fails if one would not.
-{%- from "postfix_smarthost/map.jinja" import is_dom0, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, type with context %}
 ---
-{%- if is_dom0 %}
+{%- if instead %}
 include:
-  - postfix_smarthost.dom0
+  - {{ instead }}
 {%- elif type == "template" %}
 postfix_smarthost-verify-is-template:
   test.fail_without_changes:

@@ -108,7 +108,11 @@ def run() -> dict[str, Any]:
                 f"{qube} is a template, and passwords do not belong in templates; give the entry the name of an app"
                 " qube of it."
             )
-        record = _survive_jinja(_encode_passwords(with_defaults(entries, qube)), qube)
+        record = with_defaults(entries, qube)
+        if isinstance(record, dict):
+            # What postfix_smarthost.qubes makes the qube by, which the qube has no use for.
+            record = {key: value for key, value in record.items() if key != "qube"}
+        record = _survive_jinja(_encode_passwords(record), qube)
     except QubesYamlError as error:
         record = {"errors": [f"{QUBES_YAML}: {error}"]}
     except RecursionError:

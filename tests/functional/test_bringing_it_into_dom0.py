@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of README.md that bring the formula into dom0: a fetch that fails leaves the old version working."""
+"""The commands of docs/package.md that bring the formula into dom0; where a fetch fails, the old version stays."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NAMES = ("_modules", "_states", "_utils", "dom0", "postfix_smarthost", "pillar",
 
 def commands(srv: Path) -> str:
     """The first block of step 1, below another directory than /srv."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"1\. Bring the formula into dom0.*?```\n(.*?)```", readme, re.DOTALL)
+    page = (ROOT / "docs/package.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"1\. Bring the formula into dom0.*?```\n(.*?)```", page, re.DOTALL)
     assert "archive HEAD " + " ".join(NAMES) in block
     return block.replace("/srv/", f"{srv}/")
 

@@ -116,8 +116,8 @@ def test_missing_file_and_one_that_others_can_read_are_told(dom0: Dom0) -> None:
     )
 
 
-def test_readme_names_the_program() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_page_names_the_program() -> None:
+    readme = (ROOT / "docs/package.md").read_text(encoding="utf-8")
     assert re.search(
         r"sudo /srv/formulas/base/postfix_smarthost-formula/dom0/postfix_smarthost_check\.py$", readme, re.M
     )

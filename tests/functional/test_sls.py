@@ -2,6 +2,7 @@
 """Each SLS as Salt compiles it: which states a template, an app qube, a standalone qube and dom0 get."""
 
 import copy
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,8 @@ ALL = sorted(
     ".".join(["postfix_smarthost", *file.relative_to(FORMULA).with_suffix("").parts]).removesuffix(".init")
     for file in FORMULA.rglob("*.sls")
 )
+# What is for dom0.
+IN_DOM0 = ("postfix_smarthost.check", "postfix_smarthost.qubes")
 TEMPLATE = {
     "postfix_smarthost-template-debconf": "cmd.run",
     "postfix_smarthost-template-procmail": "statoverride.present",
@@ -97,6 +100,9 @@ def qube(kind: str, **record: Any) -> dict[str, Any]:  # noqa: ANN401
         ("postfix_smarthost", qube("standalone"), {"os_family": "Debian"}, TEMPLATE | APPVM),
         ("postfix_smarthost", {"postfix_smarthost": RECORD}, {"os_family": "Debian"}, TEMPLATE | APPVM),
         ("postfix_smarthost.template", qube("template"), {"os_family": "Debian"}, TEMPLATE),
+        # What is made in dom0 is then configured by the same run.
+        ("postfix_smarthost.qubes", qube("template"), {"os_family": "Debian"}, TEMPLATE),
+        ("postfix_smarthost.qubes", qube("app", postfix_smarthost=RECORD), {"os_family": "Debian"}, APPVM),
         ("postfix_smarthost.appvm", qube("app", postfix_smarthost=RECORD), {"os_family": "Debian"}, APPVM),
     ],
 )
@@ -106,7 +112,7 @@ def test_what_a_qube_gets(
     assert functions(compiled(sls, pillar, **grains)) == states
 
 
-@pytest.mark.parametrize("sls", [name for name in ALL if name != "postfix_smarthost.check"])
+@pytest.mark.parametrize("sls", [name for name in ALL if name not in ("postfix_smarthost.unknown", *IN_DOM0)])
 @pytest.mark.parametrize(
     ("pillar", "grains"), [(qube("admin"), {}), ({}, {"id": "dom0"})], ids=["type admin", "id dom0"]
 )
@@ -180,13 +186,27 @@ def test_a_template_is_refused_whatever_the_shape_of_its_pillar(compiled: Compil
 
 
 @pytest.mark.parametrize(
-    "sls", [name for name in ALL if name not in ("postfix_smarthost.dom0", "postfix_smarthost.check")]
+    "sls",
+    [name for name in ALL if name not in ("postfix_smarthost.dom0", "postfix_smarthost.unknown", *IN_DOM0)],
 )
 def test_another_system_is_told(compiled: Compile, sls: str) -> None:
     with pytest.raises(
         AssertionError, match=r"knows Debian and Fedora, and arch is neither \(os_family Arch\)"
     ):
         compiled(sls, qube("app", postfix_smarthost=RECORD), os_family="Arch", id="arch")
+
+
+@pytest.mark.parametrize("pillar", [{}, {"postfix_smarthost": RECORD}, {"qubes": {"tags": ["x"]}}])
+@pytest.mark.parametrize("sls", [name for name in ALL if name not in ("postfix_smarthost.dom0", *IN_DOM0)])
+def test_qube_of_an_unknown_type_is_left_alone(
+    compiled: Compile, monkeypatch: pytest.MonkeyPatch, sls: str, pillar: dict[str, Any]
+) -> None:
+    """Qubes may make no pillar for one of two qubes whose names share their first 21 characters."""
+    is_dir = os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: path == "/usr/share/qubes" or is_dir(path))
+    low = compiled(sls, pillar, os_family="Debian")
+    assert functions(low) == {"postfix_smarthost-qube-is-unknown": "test.fail_without_changes"}
+    assert "--max-concurrency 1" in low[0]["name"]
 
 
 @pytest.mark.parametrize("os_family", ["Debian", "RedHat"])

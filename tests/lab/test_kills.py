@@ -192,7 +192,7 @@ def test_an_apply_killed_at_each_of_its_steps(sender: Sender, change: str, power
     step = 0
     while check_step(sender, before, after, step := step + 1, power=power):
         pass
-    # Directories that a killed apply has made, such as that of the manual page, stay: the last applies have fewer steps.
+    # Directories that a killed apply has made, such as that of the manual page, stay: the last ones have fewer steps.
     assert step > len(steps) - 12
     sender.settle()
     print(f"{change}, {'power' if power else 'kill'}: {step - 1} steps, {sender}")

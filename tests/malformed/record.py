@@ -4,7 +4,9 @@
 from tests.malformed.shared import Case, record
 from tests.samples import ALICE, SECRET
 
-_RECORD_KEYS = "accounts, discard_senders, disposables, lists, notifications, settings, table_type, user"
+_RECORD_KEYS = (
+    "accounts, discard_senders, disposables, lists, notifications, qube, settings, table_type, user"
+)
 _NO_ACCOUNTS = "accounts must be a list with at least one account (each item begins with a dash)."
 
 RECORD: list[Case] = [
@@ -30,6 +32,30 @@ RECORD: list[Case] = [
         "a key that is no text",
         record(**{}) | {1: 2},
         (f"postfix_smarthost has an unknown key: use {_RECORD_KEYS}.",),
+    ),
+    (
+        "a qube that is a text",
+        record(qube="mail"),
+        ("qube must be a mapping, such as {template: debian-13-mail}.",),
+    ),
+    (
+        "a qube with five mistakes",
+        record(
+            qube={
+                "lable": "red",
+                "template": "dom0",
+                "netvm": "none",
+                "tags": ["ok", "a b"],
+                "firewall": "yes",
+            }
+        ),
+        (
+            "qube: there is an unknown key: did you mean label.",
+            "qube: template must be the name of a qube, as qvm-ls shows it.",
+            "qube: netvm must be the name of a qube, as qvm-ls shows it.",
+            "qube: tag 2 must be a tag: letters, digits, _ and -.",
+            "qube: firewall must be true or false.",
+        ),
     ),
     (
         "errors of dom0's pillar",

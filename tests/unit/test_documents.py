@@ -55,7 +55,7 @@ def texts(path: Path) -> str:
 def test_sentences_that_are_quoted_are_said() -> None:
     said = "\n".join(
         texts(path)
-        for directory in ("_modules", "_states", "_utils", "pillar", "postfix_smarthost")
+        for directory in ("_modules", "_states", "_utils", "dom0", "pillar", "postfix_smarthost")
         for path in (ROOT / directory).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     )

@@ -24,7 +24,10 @@ SCRIPT = smarthost_programs.boot_script()
 ENVIRONMENT = Environment(extensions=["jinja2.ext.do"], autoescape=True)
 ENVIRONMENT.filters["json"] = str
 MAP = ENVIRONMENT.from_string((FORMULA / "map.jinja").read_text(encoding="utf-8"))
-DEFAULTS = MAP.make_module({"grains": {"os_family": "Debian", "id": "mail"}, "pillar": {}}).mail
+ANYWHERE = {"file.directory_exists": lambda _: False}
+DEFAULTS = MAP.make_module(
+    {"grains": {"os_family": "Debian", "id": "mail"}, "pillar": {}, "salt": ANYWHERE}
+).mail
 
 
 def function(name: str) -> str:

@@ -76,6 +76,7 @@ def test_the_regular_shape() -> None:
         "discard_senders": ["spam.example", "junk@example.net"],
         "disposables": False,
         "notifications": True,
+        "qube": {},
         "lists": [{"list_id": "users.example.com", "folder": "list/Users"}],
         "settings": {"message_size_limit": "50000000", "biff": "yes", "queue_run_delay": "5m"},
         "table_type": "auto",
