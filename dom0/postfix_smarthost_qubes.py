@@ -197,7 +197,7 @@ class _Made:
     def says(self, about: str, text: str, after: bool = False) -> None:
         """Add a state that changes nothing, and says something; after all others if they succeed, if that is wanted."""
         self.states[f"postfix_smarthost-qubes-{about}"] = {
-            "test.succeed_without_changes": [{"name": text}, *(self._wait() if after else [])]
+            "test.succeed_without_changes": [{"comment": text}, *(self._wait() if after else [])]
         }
 
     def _wait(self) -> list[dict[str, Any]]:

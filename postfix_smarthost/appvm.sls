@@ -9,7 +9,7 @@ include:
 # A password in a template would be in all of its qubes.
 postfix_smarthost-appvm-is-template:
   test.fail_without_changes:
-    - name: This is a template, and passwords do not belong in templates. Apply postfix_smarthost to it, and
+    - comment: This is a template, and passwords do not belong in templates. Apply postfix_smarthost to it, and
         postfix_smarthost.appvm to its app qubes only.
 {%- else %}
 {%- if type == "standalone" %}

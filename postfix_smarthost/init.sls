@@ -10,11 +10,11 @@ include:
 {%- elif type == "template" and "postfix_smarthost_unused" in pillar %}
 postfix_smarthost-template-is-unused:
   test.succeed_without_changes:
-    - name: {{ ("Nothing is done. " ~ pillar["postfix_smarthost_unused"]) | json }}
+    - comment: {{ ("Nothing is done. " ~ pillar["postfix_smarthost_unused"]) | json }}
 {%- elif type != "template" and "postfix_smarthost" not in pillar and "postfix_smarthost_unlisted" in pillar %}
 postfix_smarthost-qube-is-unlisted:
   test.succeed_without_changes:
-    - name: {{ ("Nothing is done. " ~ pillar["postfix_smarthost_unlisted"]) | json }}
+    - comment: {{ ("Nothing is done. " ~ pillar["postfix_smarthost_unlisted"]) | json }}
 {%- else %}
 include:
 {%- if type in ("template", "standalone") %}

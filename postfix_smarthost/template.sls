@@ -9,7 +9,7 @@ include:
 # Of whatever shape: what is left behind in a template, were this run to be killed, is in all of its qubes.
 postfix_smarthost-template-has-accounts:
   test.fail_without_changes:
-    - name: This template has mail accounts in its pillar, and passwords do not belong in templates. Take its entry out
+    - comment: This template has mail accounts in its pillar, and passwords do not belong in templates. Take its entry out
         of the pillar (in dom0 qubes.yaml), and give the accounts to an app qube of the template.
 {%- else %}
 {%- if grains["os_family"] == "Debian" %}

@@ -8,7 +8,7 @@ include:
 {%- elif type == "template" %}
 postfix_smarthost-verify-is-template:
   test.fail_without_changes:
-    - name: This is a template, which sends no mail. Apply postfix_smarthost.verify to its app qubes.
+    - comment: This is a template, which sends no mail. Apply postfix_smarthost.verify to its app qubes.
 {%- else %}
 postfix_smarthost-verify:
   postfix_smarthost.verified:

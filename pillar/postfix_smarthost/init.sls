@@ -203,6 +203,11 @@ def _entries() -> dict[str, Any]:
             "it must be a mapping of qube names to their settings, as in qubes.yaml.example; a name that YAML"
             " takes for something else, like on or null, belongs in quotes."
         )
+    if isinstance(entries.get("accounts"), list):
+        raise QubesYamlError(
+            "accounts has no name of a qube above it: write one at the left edge, as in mail:, and indent what is the"
+            " qube's below it."
+        )
     return entries
 
 

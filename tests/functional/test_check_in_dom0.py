@@ -72,6 +72,14 @@ BAD = {
         GOOD.replace(f"'{SECRET}'", f"'\u2018{SECRET}\u2019'"),
         ["line 3, column 7: mail: Account 1 (you@gmail.com): the password begins or ends with a typographic"],
     ),
+    "no name of a qube above the accounts": (
+        GOOD.replace("mail:\n", ""),
+        ["qubes.yaml: accounts has no name of a qube above it: write one"],
+    ),
+    "no name, and no indentation": (
+        GOOD.replace("mail:\n", "").replace("\n  ", "\n").removeprefix("  "),
+        ["qubes.yaml: accounts has no name of a qube above it: write one"],
+    ),
     "no accounts": ("mail: {}\n", ["line 1, column 7: mail: "]),
     "an account for no provider": (
         GOOD.replace("gmail.com", "own.example"),

@@ -76,7 +76,7 @@ def test_qube_and_its_template_are_made_and_a_second_run_does_nothing(dom0: Dom0
         assert [about["changes"] for about in states.values()] == [{}] * 3
         assert {about["result"] for about in states.values()} == {True}
     last = states["postfix_smarthost-qubes-next"]
-    assert last["name"] == NEXT.format("debian-13-mail,mail")
+    assert last["comment"] == NEXT.format("debian-13-mail,mail")
     assert {*predicted} > {*states}
 
 
