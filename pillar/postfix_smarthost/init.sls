@@ -248,6 +248,8 @@ def _why_not_yaml(text: str, error: Exception) -> str:
     tab = next((number for number, line in enumerate(lines, 1) if re.match(r"[ -]*\t", line)), 0)
     if tab:
         return f"line {tab} is indented with a tab; YAML wants blanks."
+    if "escape" in (getattr(error, "problem", None) or ""):
+        return f"line {error.problem_mark.line + 1} has a backslash in double quotes; use single quotes."
     quote = _open_quote(text)
     if quote:
         return (

@@ -80,6 +80,21 @@ BAD = {
         GOOD.replace("mail:\n", "").replace("\n  ", "\n").removeprefix("  "),
         ["qubes.yaml: accounts has no name of a qube above it: write one"],
     ),
+    "a forgotten dash": (
+        GOOD.replace("- address", "  address"),
+        [
+            "line 2, column 3: mail: accounts must be a list with at least one account (each item begins with a dash)."
+        ],
+    ),
+    "an entry twice": (GOOD + GOOD, ["qubes.yaml: line 5 has the same key as line 1; keep one of the two."]),
+    "a key twice": (
+        GOOD + f"      password: '{SECRET}'\n",
+        ["qubes.yaml: line 5 has the same key as line 4; keep one of the two."],
+    ),
+    "a number": (
+        GOOD.replace(f"'{SECRET}'", "12345"),
+        ["line 3, column 7: mail: Account 1 (you@gmail.com): password"],
+    ),
     "no accounts": ("mail: {}\n", ["line 1, column 7: mail: "]),
     "an account for no provider": (
         GOOD.replace("gmail.com", "own.example"),
@@ -111,6 +126,38 @@ def test_good_file_and_the_example_are_good(dom0: Dom0) -> None:
     assert dom0.check(GOOD) == (0, "qubes.yaml is good.\n")
     example = (ROOT / "pillar/postfix_smarthost/qubes.yaml.example").read_text(encoding="utf-8")
     assert dom0.check(example) == (0, "qubes.yaml is good.\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b",
+        "*abc",
+        "%abc",
+        "@abc",
+        "`abc",
+        '"a\\qb"',
+        '"\\x1"',
+        '"\\u12 "',
+        "[abc",
+        "{abc",
+        "&a b",
+        "!abc",
+        "|abc",
+    ],
+)
+def test_password_that_is_no_text_for_yaml_is_told_with_its_line(dom0: Dom0, text: str) -> None:
+    code, said = dom0.check(GOOD.replace(f"'{SECRET}'", text))
+    assert code == 1
+    assert re.match(r"(qubes\.yaml: |mail: |line 3, column 7: mail: )", said)
+    assert "quotes" in said
+    assert "abc" not in said
+
+
+def test_file_from_another_system_is_good(dom0: Dom0) -> None:
+    """With CRLF, and with the mark that some editors put first."""
+    assert dom0.check("\ufeff" + GOOD) == (0, "qubes.yaml is good.\n")
+    assert dom0.check(GOOD.replace("\n", "\r\n")) == (0, "qubes.yaml is good.\n")
 
 
 def test_missing_file_and_one_that_others_can_read_are_told(dom0: Dom0) -> None:

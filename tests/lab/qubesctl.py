@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .lab import Lab
     from .qube import Machine
 
+#: The salt-ssh of another version of Salt, to run the lab with; dom0 keeps its own.
+SALT_SSH = os.environ.get("LAB_SALT_SSH", "")
 _FORMULA = "formulas/base/postfix_smarthost-formula"
 
 # qubes-mgmt-salt, etc/salt/minion.d/f_defaults.conf, as far as it bears on what is rendered.
@@ -278,6 +280,8 @@ class Qubesctl:
         self, srv: Path, words: list[str], *, timeout: float, temporary: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name(words[0])
+        if words[0] == "salt-ssh" and SALT_SSH:
+            program = Path(SALT_SSH)
         if not program.is_file():
             raise LabError(
                 f"{program} is missing: run the lab with the Python that requirements.txt is installed for"

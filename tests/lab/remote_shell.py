@@ -54,7 +54,7 @@ def ssh(name: str, rest: list[str]) -> int:
 def scp(source: str, target: str) -> int:
     """Copy a file into a qube."""
     name, _, path = target.partition(":")
-    return _root_shell(name, f'cat > "{path}"\n'.encode() + Path(source).read_bytes())
+    return _root_shell(name, f'cat > "{path}" || exit 1\n'.encode() + Path(source).read_bytes())
 
 
 def ssh_keygen(arguments: list[str]) -> int:
