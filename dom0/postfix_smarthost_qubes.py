@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 TAG = "postfix-smarthost"
 APPLY = "sudo qubesctl --skip-dom0 --show-output --targets={} state.apply postfix_smarthost"
+_WITH_MAIL = ("AppVM", "StandaloneVM")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -54,6 +55,7 @@ class Qubes:
         self._app = qubesadmin.Qubes()
         self.labels = [label.name for label in self._app.labels.values()]
         self.names = sorted(vm.name for vm in self._app.domains)
+        self.templates = sorted(vm.name for vm in self._app.domains if vm.klass == "TemplateVM")
 
     def get(self, name: str) -> Found | None:
         """Return a qube, None if there is none of that name."""
@@ -66,7 +68,8 @@ class Qubes:
             netvm=getattr(getattr(vm, "netvm", None), "name", ""),
             gives_network=bool(getattr(vm, "provides_network", False)),
             tags=frozenset(vm.tags),
-            rules=tuple(rule.rule for rule in vm.firewall.rules),
+            # dom0 has none.
+            rules=tuple(rule.rule for rule in vm.firewall.rules) if vm.klass in _WITH_MAIL else (),
         )
 
 
@@ -119,7 +122,7 @@ def _about_qube(name: str, wanted: dict[str, Any], qubes: Qubes) -> Iterator[str
     there = qubes.get(name)
     if there is None and not smarthost_qubes.is_name(name):
         yield "this is no name for a qube: take letters, digits, - and _, beginning with a letter."
-    if there is not None and there.klass not in ("AppVM", "StandaloneVM"):
+    if there is not None and there.klass not in _WITH_MAIL:
         yield f"this qube is of class {there.klass}: mail accounts belong to an app qube."
     if there is None and wanted["label"] not in qubes.labels:
         yield f"there is no label {wanted['label']}: use {', '.join(qubes.labels)}."
@@ -139,13 +142,12 @@ def _about_template(name: str, wanted: dict[str, Any], qubes: Qubes) -> Iterator
         if there.klass != "TemplateVM":
             yield f"{template} is no template (its class is {there.klass})."
         return
-    templates = [other for other in qubes.names if (qubes.get(other) or Found("")).klass == "TemplateVM"]
     if not clone:
         yield f"there is no template {template}: give clone, the one that it is to be cloned from."
-    elif clone not in templates:
+    elif clone not in qubes.templates:
         yield (
             f"there is no template {clone} to clone {template} from: give clone under qube, one of"
-            f" {', '.join(templates)}."
+            f" {', '.join(qubes.templates)}."
         )
 
 

@@ -91,6 +91,8 @@ class Firewall:
 
     @property
     def rules(self) -> list[Any]:
+        if self._vm.klass == "AdminVM":
+            raise exc.QubesException("dom0 has no firewall")
         return [firewall.Rule(rule) for rule in self._vm._about().get("rules", ["action=accept"])]
 
     @rules.setter
