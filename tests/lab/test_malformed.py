@@ -20,6 +20,8 @@ from .accounts import ALICE, pillar
 from .delivery import assert_delivers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .lab import Lab
     from .qube import Qube, Template
     from .relay import Relay
@@ -112,3 +114,19 @@ def test_malformed_pillar_from_dom0_is_told_and_changes_nothing(
     assert SECRET not in applied.stdout + applied.stderr + applied.logged
     assert qube.tree("/rw", "/etc") == before
     assert_delivers(qube, relay_a)
+
+
+def test_qube_whose_type_is_unknown_is_left_alone(
+    new_qube: Callable[..., Qube], bare: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for a standalone machine, and get Postfix installed."""
+    qube = new_qube(template=bare, pillar=pillar(ALICE))
+    qube.run("mkdir", "-p", "/usr/share/qubes")
+    monkeypatch.setattr(qube, "qubes_pillar", dict)
+    before = qube.tree("/etc", "/rw", "/usr/local")
+    applied = qube.apply("postfix_smarthost")
+    ((name, state),) = applied.states.items()
+    assert (name, state["result"], applied.ok) == ("postfix_smarthost-qube-is-unknown", False, False)
+    assert "--max-concurrency 1" in state["comment"]
+    assert qube.tree("/etc", "/rw", "/usr/local") == before
+    assert ALICE.password not in applied.printed + applied.logged
