@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import smarthost_muttrc
 import smarthost_notes
 import smarthost_queue
 import smarthost_status
@@ -98,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         command = add(action, _change, text)
         command.add_argument("what", help=_WHAT)
         command.add_argument("--test", action="store_true", help="only tell what would be changed")
+    command = commands.add_parser("muttrc", help="print the lines for mutt that follow from the accounts")
+    command.set_defaults(run=_muttrc)
     return parser
 
 
@@ -141,6 +144,11 @@ def _verify(options: argparse.Namespace) -> int:
     lines = [_colour(verdict.line(), _GREEN if verdict.works else _RED) for verdict in found]
     _print(options, [verdict._asdict() for verdict in found], lines)
     return _GOOD if all(verdict.works for verdict in found) else _BAD
+
+
+def _muttrc(options: argparse.Namespace) -> int:
+    print(smarthost_muttrc.muttrc(Places()), end="")
+    return _GOOD
 
 
 def _notify(options: argparse.Namespace) -> int:

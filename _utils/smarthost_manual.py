@@ -26,6 +26,8 @@ postfix-smarthost \- how mail goes in this qube, whether it goes out, and the ma
 .RB { hold | release | delete }
 .RB [ \-\-test ]
 .I MAIL
+.br
+.B postfix-smarthost muttrc
 .SH DESCRIPTION
 It becomes root by
 .BR sudo (8)
@@ -55,6 +57,15 @@ keeps mail in the queue; sends it.
 .TP
 .B delete
 deletes mail from the queue, for good.
+.TP
+.B muttrc
+prints the lines for
+.BR mutt (1)
+and
+.BR neomutt (1)
+that follow from the accounts, for
+.IR ~/.muttrc :
+.B source \(dqpostfix-smarthost muttrc |\(dq
 .SH OPTIONS
 .TP
 .B \-\-json
@@ -81,10 +92,11 @@ _postfix_smarthost() {
 	local options='--json' word=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'status verify queue flush hold release delete --help' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'status verify queue flush hold release delete muttrc --help' -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
+	muttrc) options= ;;
 	verify) options+=' --to' ;;
 	flush) options+=' ALL' ;;
 	hold | release | delete) options+=' --test ALL' ;;

@@ -31,6 +31,7 @@ COMMAND = (
     "smarthost_in_use",
     "smarthost_log",
     "smarthost_manifest",
+    "smarthost_muttrc",
     "smarthost_names",
     "smarthost_notes",
     "smarthost_places",

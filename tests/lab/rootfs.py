@@ -72,6 +72,7 @@ _PACKAGES = (
     "s-nail",
     "sendmail-bin",
     "ssmtp",
+    "sudo",
     "vacation",
 )
 

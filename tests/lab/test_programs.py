@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import smarthost_muttrc
 from tests.checkout import ROOT
 
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
@@ -20,29 +21,31 @@ if TYPE_CHECKING:
 
 PAGE = (ROOT / "docs/programs.md").read_text(encoding="utf-8")
 HOME = "/home/user"
-PROGRAMS = ("git-email", "libmailtools-perl", "mutt", "neomutt", "s-nail", "bsd-mailx")
+OWN = pillar(
+    ALICE, BOB.record(default=True), lists=[{"list_id": "users.example.org", "folder": "list/users"}]
+)
+PROGRAMS = ("git-email", "libmailtools-perl", "mutt", "neomutt", "s-nail", "bsd-mailx", "sudo")
 
 
 def blocks(kind: str) -> list[str]:
     """The blocks of a language, with this lab's addresses."""
     found = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     assert found
-    replaced = {"you@example.com": BOB.address, "you@example\\.com": "(alice@a|bob@b)\\.test"}
     return [
-        re.sub(r"you@example\\?\.com", lambda match: replaced[match[0]], text).replace(
-            "friend@example.net", RECIPIENT
-        )
+        text.replace("you@example.com", BOB.address).replace("friend@example.net", RECIPIENT)
         for text in found
     ]
 
 
 @pytest.fixture(scope="module")
 def qube(applied_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay) -> Qube:
-    qube = applied_qube("mail-programs", pillar(ALICE, BOB), relay_a, relay_b, packages=PROGRAMS)
+    qube = applied_qube("mail-programs", OWN, relay_a, relay_b, packages=PROGRAMS)
     (muttrc,), (mailrc,) = blocks("muttrc"), blocks("mailrc")
     # Where the program has more to say than the account.
     for name, text in {".muttrc": muttrc, ".mailrc": mailrc}.items():
         qube.write(f"{HOME}/{name}", text)
+    # As Qubes has it.
+    qube.write("/etc/sudoers.d/qubes", "user ALL=(ALL) NOPASSWD: ALL\n", mode="0440")
     return qube
 
 
@@ -91,23 +94,95 @@ def test_program_sends_by_the_account_of_its_from(qube: Qube, relay_b: Relay, pr
     assert "User-Agent" not in mail.message
 
 
-@pytest.mark.parametrize("program", ["mutt", "neomutt"])
-def test_answer_leaves_by_the_account_that_was_written_to(qube: Qube, relay_a: Relay, program: str) -> None:
+# In a terminal of a usual size, which curses wants.
+TERMINAL = (
+    'script -qec "stty rows 24 cols 80; $command" /dev/null </dev/null >out || { cat out >&2; exit 1; }'
+)
+SET = "set fast_reply abort_unmodified=no include=no editor=true quit=yes;"
+OTHER = "ann@far.test"
+
+
+def keys(qube: Qube, program: str, pressed: str, settings: str = "") -> None:
+    """Have a program read the inbox, and press keys."""
+    shell(qube, TERMINAL, command=f"{program} -e '{SET} {settings} push {pressed}'")
+
+
+@pytest.fixture
+def inbox(qube: Qube) -> str:
+    """Give the subject of a mail to alice, and to somebody else, that has just come in."""
     subject = unique()
     qube.run("rm", "-rf", f"{HOME}/.maildir")
-    qube.send_smtp(
-        to="user@localhost", sender="friend@far.test", subject=subject, headers={"To": ALICE.address}
-    )
+    headers = {"To": f"{ALICE.address}, {OTHER}", "Message-ID": f"<{subject}@far.test>"}
+    qube.send_smtp(to="user@localhost", sender="friend@far.test", subject=subject, headers=headers)
     look = ("find", f"{HOME}/.maildir", "-path", "*/new/*", "-type", "f")
     qube.wait_for(lambda: qube.run(*look, check=False).stdout, "the mail")
-    keys = (
-        "set fast_reply abort_unmodified=no include=no editor=true quit=yes; push <reply><send-message><quit>"
-    )
-    # In a terminal of a usual size, which curses wants.
-    run = f"stty rows 24 cols 80; {program} -e '{keys}'"
-    shell(qube, f'script -qec "{run}" /dev/null </dev/null >out || {{ cat out >&2; exit 1; }}')
-    mail = arrived(qube, relay_a, f"Re: {subject}", ALICE)
+    return subject
+
+
+@pytest.mark.parametrize("program", ["mutt", "neomutt"])
+def test_answer_leaves_by_the_account_that_was_written_to(
+    qube: Qube, relay_a: Relay, program: str, inbox: str
+) -> None:
+    keys(qube, program, "<reply><send-message><quit>")
+    mail = arrived(qube, relay_a, f"Re: {inbox}", ALICE)
     assert mail.recipients == ["friend@far.test"]
+    assert mail.message["In-Reply-To"] == f"<{inbox}@far.test>"
+
+
+@pytest.mark.parametrize("program", ["mutt", "neomutt"])
+def test_answer_to_all_leaves_out_the_own_address(
+    qube: Qube, relay_a: Relay, program: str, inbox: str
+) -> None:
+    keys(qube, program, "<group-reply><send-message><quit>")
+    mail = arrived(qube, relay_a, f"Re: {inbox}", ALICE)
+    assert sorted(mail.recipients) == sorted([OTHER, "friend@far.test"])
+
+
+@pytest.mark.parametrize("program", ["mutt", "neomutt"])
+def test_what_is_passed_on_leaves_and_keeps_who_wrote_it(
+    qube: Qube, relay_a: Relay, relay_b: Relay, program: str, inbox: str
+) -> None:
+    """Forwarded, it is the user's own message; bounced, it stays that of who wrote it."""
+    keys(qube, program, f"<forward-message>{RECIPIENT}<enter><send-message><quit>")
+    forwarded = re.compile(rf".*{inbox}.*")
+    (mail,) = qube.wait_for(
+        lambda: [
+            m for relay in (relay_a, relay_b) for m in relay.received() if forwarded.match(m.subject or "")
+        ],
+        "the forwarded mail",
+    )
+    assert mail.message["From"].addresses[0].addr_spec == mail.sender
+    assert mail.recipients == [RECIPIENT]
+    keys(qube, program, f"<bounce-message>{RECIPIENT}<enter>y<quit>")
+    bounced = relay_b.wait_for(inbox, diagnosis=qube.diagnosis)
+    assert bounced.message["From"] == "friend@far.test"
+    assert (bounced.login, bounced.recipients) == (BOB.login, [RECIPIENT])
+
+
+@pytest.mark.parametrize("program", ["mutt", "neomutt"])
+def test_folders_are_those_that_there_are(qube: Qube, program: str, inbox: str) -> None:
+    qube.run(
+        "mkdir", "-p", *(f"{HOME}/.maildir/list/{name}/{part}" for name in "ab" for part in ("cur", "new"))
+    )
+    lines = qube.run("/usr/local/bin/postfix-smarthost", "muttrc").stdout.splitlines()
+    assert lines[-1] == 'mailboxes "+" "+list/a" "+list/b"'
+    # neomutt's exit code is 1 then, whatever it finds.
+    told = qube.run("env", f"HOME={HOME}", program, "-Q", "folder", "-Q", "from", user="user", check=False)
+    assert BOB.address in told.stdout
+    assert told.stderr == ""
+    assert inbox
+
+
+def test_odd_addresses_arrive_in_mutt_as_they_are(qube: Qube) -> None:
+    """Those that RFC 5322 lets be: quotes, variables, commands and comments mean something to mutt."""
+    for odd in ("o'brien", "a$HOME", "b`id`", "c#d", "e{f}|g", "m%n", "~p", "=q"):
+        address = f"{odd}@b.test"
+        qube.write("/run/muttrc", smarthost_muttrc.lines([address, "@whole.test"], []))
+        for program in ("mutt", "neomutt"):
+            told = qube.run(program, "-n", "-F", "/run/muttrc", "-D", check=False).stdout
+            (found,) = [line for line in told.splitlines() if re.match(r"(set )?from ?=", line)]
+            value = re.sub(r"\\(.)", r"\1", found.partition("=")[2].strip()[1:-1])
+            assert value == address, (program, found)
 
 
 DIALOGUE = """

@@ -16,7 +16,7 @@ import smarthost_programs
 from smarthost_in_use import Account, owners
 from smarthost_reasons import explain
 
-COMMANDS = ("status", "verify", "queue", "flush", "hold", "release", "delete")
+COMMANDS = ("status", "verify", "queue", "flush", "hold", "release", "delete", "muttrc")
 PARTS = """\
 import sys
 sys.path[:] = [sys.argv[1], *(path for path in sys.path if "site-packages" not in path)]
