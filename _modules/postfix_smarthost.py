@@ -192,11 +192,8 @@ def status(root: str = "/") -> dict[str, Any]:
         salt-call --local postfix_smarthost.status
     """
     import smarthost_as_asked  # noqa: PLC0415
-    import smarthost_status  # noqa: PLC0415
 
-    places = Places(root)
-    as_asked = smarthost_as_asked.is_as_asked(smarthost_pillar.of_qube(__salt__["pillar.raw"]()), places)
-    return smarthost_status.status(places, as_asked=as_asked)
+    return smarthost_as_asked.status(smarthost_pillar.of_qube(__salt__["pillar.raw"]()), Places(root))
 
 
 def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:

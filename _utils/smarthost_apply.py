@@ -20,8 +20,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-import smarthost_as_asked
 import smarthost_disk
+import smarthost_facts
 import smarthost_in_use
 import smarthost_pillar
 import smarthost_plan
@@ -76,7 +76,7 @@ def configure(
     user = smarthost_requirements.user(record["user"])
     if not (test and prepares):
         _raise(smarthost_requirements.missing(record, facts, places, template))
-    known = smarthost_as_asked.facts(places, user) | {"hostname": socket.gethostname(), **facts}
+    known = smarthost_facts.facts(places, user) | {"hostname": socket.gethostname(), **facts}
     maildirs = smarthost_sorting.maildirs(record)
     config_dir = places.config_dir
     with told_in_a_sentence(), contextlib.nullcontext() if test else lock(places):

@@ -3,19 +3,39 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 from typing import Any
 
 import smarthost_disk
+import smarthost_facts
 import smarthost_pillar
 import smarthost_plan
-import smarthost_programs
 import smarthost_requirements
+import smarthost_status
 from smarthost_errors import CommandExecutionError
-from smarthost_files import read_if_there
 from smarthost_in_use import parameter, tables_in_use
 from smarthost_places import Places
+
+
+def status(pillar: Any, places: Places) -> dict[str, Any]:  # noqa: ANN401 - a pillar may hold anything
+    """
+    Tell how mail goes in this qube, and whether that is what the pillar asks for, which only Salt knows.
+
+    pillar : Any
+        The value of the pillar key ``postfix_smarthost``.
+    places : Places
+        The paths of the system.
+
+    Returns what the module function of the same name says.
+    """
+    told = smarthost_status.status(places)
+    as_asked = is_as_asked(pillar, places)
+    if told["tables"] and as_asked is False:
+        told["notes"].append(
+            "The configuration is not what this version of the formula makes of the pillar of this qube:"
+            f" {smarthost_status.AGAIN}."
+        )
+    return {"as_asked": as_asked, **told}
 
 
 def is_as_asked(pillar: Any, places: Places) -> bool | None:  # noqa: ANN401 - a pillar may hold anything
@@ -47,31 +67,11 @@ def is_as_asked(pillar: Any, places: Places) -> bool | None:  # noqa: ANN401 - a
     )
 
 
-def facts(places: Places, user: pwd.struct_passwd) -> dict[str, Any]:
-    """
-    Return what the plan needs to know of this qube, but for its host name and what depends on the system.
-
-    places : Places
-        The paths of the system.
-    user : pwd.struct_passwd
-        The user who reads the mail.
-    """
-    return {
-        "uid": user.pw_uid,
-        "gid": user.pw_gid,
-        "home": user.pw_dir,
-        "ipv6": smarthost_requirements.has_ipv6(places),
-        "names": tuple(read_if_there(os.path.join(places.config_dir, "own-names")).split()),
-        "submit_policy": smarthost_programs.submit_policy(),
-        "submit_milter": smarthost_programs.submit_milter(),
-    }
-
-
 def _as_configured(places: Places, user: pwd.struct_passwd) -> dict[str, Any]:
     """Return those facts as they were when the configuration in use was made."""
     # /bin/sh SCRIPT PROCMAIL "$EXTENSION"; without lists there is none.
     words = parameter(places, "mailbox_command").split()
-    return facts(places, user) | {
+    return smarthost_facts.facts(places, user) | {
         "hostname": "",
         "ca_file": parameter(places, "smtp_tls_CAfile"),
         "procmail": words[2] if len(words) > 2 else "",

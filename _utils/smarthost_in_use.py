@@ -7,7 +7,9 @@ No program is run.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
 from typing import NamedTuple
 
@@ -163,6 +165,20 @@ def rows(places: Places, tables: str, name: str) -> dict[str, str]:
         return {}
     pairs = (line.partition(" ") for line in lines if line and not line.startswith("#"))
     return {key: value for key, _, value in pairs}
+
+
+def users(places: Places) -> list[pwd.struct_passwd]:
+    """
+    Return the local users who may submit mail, but for root.
+
+    places : Places
+        The paths of the system.
+    """
+    found = []
+    for name in parameter(places, "authorized_submit_users").replace(",", " ").split():
+        with contextlib.suppress(KeyError):
+            found.append(pwd.getpwnam(name))
+    return [user for user in found if user.pw_name != "root"]
 
 
 def parameter(places: Places, name: str) -> str:

@@ -8,11 +8,10 @@ Sources: muttrc(5) of mutt 2.2, neomuttrc(5); regex(7).
 from __future__ import annotations
 
 import os
-import pwd
 import re
 
 from smarthost_errors import CommandExecutionError
-from smarthost_in_use import accounts, parameter
+from smarthost_in_use import accounts, users
 from smarthost_places import Places
 
 _SENT, _DRAFTS = "sent", "drafts"
@@ -29,7 +28,10 @@ def muttrc(places: Places) -> str:
     """
     known = accounts(places)
     senders = [sender for account in known for sender in account.senders]
-    return lines(senders, _maildirs(_home(places)))
+    readers = users(places)
+    if not readers:
+        raise CommandExecutionError("There is no local user who may send mail here.")
+    return lines(senders, _maildirs(readers[0].pw_dir))
 
 
 def lines(senders: list[str], maildirs: list[str]) -> str:
@@ -69,15 +71,6 @@ def _quoted(text: str) -> str:
 def _escaped(text: str) -> str:
     """Return a text as an extended regular expression for itself; regex(7) knows no escapes of letters."""
     return re.sub(r"([][\\^$.|?*+(){}])", r"\\\1", text)
-
-
-def _home(places: Places) -> str:
-    """Return the home of who may send, and so reads the mail."""
-    names = parameter(places, "authorized_submit_users").replace(",", " ").split()
-    try:
-        return next(pwd.getpwnam(name).pw_dir for name in names if name != "root")
-    except (KeyError, StopIteration):
-        raise CommandExecutionError("There is no local user who may send mail here.") from None
 
 
 def _maildirs(home: str) -> list[str]:

@@ -16,7 +16,7 @@ import time
 
 import smarthost_queue
 from smarthost_files import rewrite, run, which
-from smarthost_in_use import accounts, manifest, parameter, tables_in_use
+from smarthost_in_use import accounts, manifest, parameter, tables_in_use, users
 from smarthost_manifest import NOTIFICATIONS
 from smarthost_places import Places
 
@@ -51,7 +51,7 @@ def notify(places: Places) -> list[str]:
         count = f"{len(group)} message{' waits' if len(group) == 1 else 's wait'}"
         whose = f" of {group[0].account}" if group[0].account else ""
         text = f"{count}{whose}: {group[0].reason}. postfix-smarthost status says what to do."
-        if _show(parameter(places, "authorized_submit_users"), text):
+        if _show(users(places), text):
             shown.append(name)
             texts.append(text)
     if sorted(shown) != sorted(before):
@@ -72,21 +72,18 @@ def _shown(places: Places) -> list[str]:
         return []
 
 
-def _show(users: str, text: str) -> bool:
+def _show(users: list[pwd.struct_passwd], text: str) -> bool:
     """Show a text to each of the users who has a desktop session; tell whether there was one."""
     if which("notify-send") is None:
         return False
     reached = False
-    for user in users.replace(",", " ").split():
-        try:
-            bus = f"/run/user/{pwd.getpwnam(user).pw_uid}/bus"
-        except KeyError:
-            continue
-        if user == "root" or not os.path.exists(bus):
+    for user in users:
+        bus = f"/run/user/{user.pw_uid}/bus"
+        if not os.path.exists(bus):
             continue
         session = ("env", f"DBUS_SESSION_BUS_ADDRESS=unix:path={bus}")
         ended = run(
-            *("runuser", "-u", user, "--", *session),
+            *("runuser", "-u", user.pw_name, "--", *session),
             *("timeout", "5", "notify-send", "--app-name=postfix-smarthost", "--", "Mail waits", text),
         )
         reached = reached or ended.returncode == 0

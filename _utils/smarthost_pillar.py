@@ -11,15 +11,13 @@ Sources: the syntax of the tables is that of postmap(1) and of ``smtp_sasl_passw
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
 from typing import Any
 
 import smarthost_lists
 import smarthost_providers
 from smarthost_names import is_ip_address, is_loopback
-from smarthost_readers import Wrong, discarded
+from smarthost_readers import Wrong, discarded, unknown_key
 from smarthost_relays import NEXT_HOPS
 from smarthost_schema import (
     ACCOUNT,
@@ -33,7 +31,6 @@ from smarthost_schema import (
 )
 from smarthost_settings import contradictions, too_many_at_once
 from smarthost_submission import MESSAGE_SIZE_LIMIT
-from smarthost_text import odd_characters
 
 _NOT_ENABLED = (
     "dom0 gives this qube no pillar of postfix_smarthost; enable it there: sudo qubesctl top.enable postfix_smarthost"
@@ -161,16 +158,8 @@ class _Reading:
         """Tell of keys that there are not, and show none: `{password, hunter}` and `{password:x}` are keys to YAML."""
         known = names(keys)
         for key in mapping:
-            if key in known:
-                continue
-            text = key if isinstance(key, str) else ""
-            close = difflib.get_close_matches(_plain(text), known, 1, 0.7)
-            odd = odd_characters(text)
-            which = f", which holds {odd}" if odd else ""
-            self._tell(
-                f"{where} has an unknown key{which}: "
-                + (f"did you mean {close[0]}" if close else f"use {', '.join(known)}")
-            )
+            if key not in known:
+                self._tell(f"{where} has {unknown_key(key, known)}")
 
     # -- accounts ---------------------------------------------------------------------------------------
 
@@ -373,11 +362,6 @@ class _Reading:
 def _username(address: str, form: str) -> str:
     """Return the user name that a provider wants, an empty text where only the user knows it."""
     return {"address": address, "local-part": address.rpartition("@")[0]}.get(form, "")
-
-
-def _plain(text: str) -> str:
-    """Return a text as the names of keys are written, to compare it with them."""
-    return re.sub(r"[^a-z0-9_]", "", text.lower().replace("-", "_"))
 
 
 def _sentence(text: str) -> str:

@@ -8,11 +8,10 @@ than 31 characters.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any
 
-from smarthost_readers import Wrong
+from smarthost_readers import Wrong, unknown_key
 
 CLONE, LABEL = "debian-13-xfce", "yellow"
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,30}", re.ASCII)
@@ -63,13 +62,8 @@ def read(value: object, keys: tuple[Any, ...]) -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise Wrong(" must be a mapping, such as {template: debian-13-mail}")
-    known = {key.name: key for key in keys}
-    wrong: list[str] = []
-    for given in value:
-        if given not in known:
-            close = difflib.get_close_matches(str(given), known, 1, 0.7)
-            use = f"did you mean {close[0]}" if close else f"use {', '.join(sorted(known))}"
-            wrong.append(f": there is an unknown key: {use}")
+    known = {key.name for key in keys}
+    wrong = [f": there is {unknown_key(given, sorted(known))}" for given in value if given not in known]
     found = {}
     for key in keys:
         found[key.name] = key.absent

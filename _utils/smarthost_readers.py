@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -271,6 +272,16 @@ def user(value: object) -> str:
     if isinstance(value, str) and _USER.fullmatch(value) and value != "root":
         return value
     raise Wrong(" must be the name of the local user who reads the mail, in Qubes usually user")
+
+
+def unknown_key(key: object, known: list[str]) -> str:
+    """Return what to say of a key that there is not, and do not show it: `{password, hunter}` is one to YAML."""
+    text = key if isinstance(key, str) else ""
+    plain = re.sub(r"[^a-z0-9_]", "", text.lower().replace("-", "_"))
+    close = difflib.get_close_matches(plain, known, 1, 0.7)
+    odd = odd_characters(text)
+    which = f", which holds {odd}" if odd else ""
+    return f"an unknown key{which}: " + (f"did you mean {close[0]}" if close else f"use {', '.join(known)}")
 
 
 def is_utf8(value: str) -> bool:

@@ -18,17 +18,15 @@ from smarthost_manifest import DISPOSABLES
 from smarthost_places import MESSAGES, Places
 from smarthost_reasons import explain
 
-_AGAIN = "apply postfix_smarthost to this qube"
+AGAIN = "apply postfix_smarthost to this qube"
 
 
-def status(places: Places, **asked: bool | None) -> dict[str, Any]:
+def status(places: Places) -> dict[str, Any]:
     """
     Tell how mail goes in this qube; the module function of the same name says what is returned.
 
     places : Places
         The paths of the system.
-    as_asked : bool or None
-        Whether the configuration is what the pillar asks for; left out where nobody knows the pillar, as in the qube.
     """
     tables = tables_in_use(places.config_dir)
     try:
@@ -38,13 +36,7 @@ def status(places: Places, **asked: bool | None) -> dict[str, Any]:
     is_active = smarthost_service.active(places)
     queued = _queued(places, known)
     counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
-    notes = _notes(places, tables, counts)
-    if tables and asked.get("as_asked") is False:
-        notes.append(
-            f"The configuration is not what this version of the formula makes of the pillar of this qube: {_AGAIN}."
-        )
     return {
-        **asked,
         "active": is_active,
         "since": when(smarthost_service.since(places)),
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
@@ -52,7 +44,7 @@ def status(places: Places, **asked: bool | None) -> dict[str, Any]:
         "accounts": _accounts(known, queued),
         "queue": {name: count for name, count in counts.items() if count},
         "waiting": _waiting(queued),
-        "notes": notes,
+        "notes": _notes(places, tables, counts),
     }
 
 
@@ -137,7 +129,7 @@ def _notes(places: Places, tables: str | None, counts: dict[str, int]) -> list[s
             " restart this qube."
         ]
     if tables is None:
-        return [f"There is no configuration: {_AGAIN}."]
+        return [f"There is no configuration: {AGAIN}."]
     known = manifest(places.config_dir, tables)
     notes = []
     if os.path.exists(places.disposable) and not (known and DISPOSABLES in known.allowed):
@@ -160,7 +152,7 @@ def _notes(places: Places, tables: str | None, counts: dict[str, int]) -> list[s
             f" sudo {places.boot_script} starts it."
         )
     if not os.path.lexists(places.boot_script):
-        notes.append(f"Nothing starts Postfix at the next boot: {_AGAIN}.")
+        notes.append(f"Nothing starts Postfix at the next boot: {AGAIN}.")
     elif os.path.exists(places.custom_persist):
         notes.append(
             "This qube has the service custom-persist, with which nothing starts Postfix at boot: in dom0,"

@@ -192,7 +192,6 @@ class _Made:
     def __init__(self, qubes: Qubes, test: bool) -> None:
         self._qubes = qubes
         self._test = test
-        self._new: set[str] = set()
         self.states: dict[str, Any] = {}
         self.templates: dict[str, None] = {}
 
@@ -218,7 +217,6 @@ class _Made:
         if there is None:
             arguments = {"template": template, "label": wanted["label"]}
             self._do(name, "qvm.present", name, arguments, f"The qube {name} would be made.")
-            self._new.add(name)
         if wanted["netvm"] and (there is None or there.netvm != wanted["netvm"]):
             told = f"The netvm of {name} would be {wanted['netvm']}."
             self._do(f"{name}-netvm", "qvm.prefs", name, {"netvm": wanted["netvm"]}, told)
@@ -237,7 +235,6 @@ class _Made:
         if there is None:
             told = f"The template {name} would be cloned from {clone}."
             self._do(name, "qvm.clone", name, {"source": clone}, told)
-            self._new.add(name)
         self._tags(name, {TAG}, there)
         if len(self.states) == before:
             self.says(name, f"The template {name} is as qubes.yaml wants it.")
@@ -249,7 +246,7 @@ class _Made:
             self._do(f"{name}-tags", "qvm.tags", name, {"add": missing}, told)
 
     def _do(self, about: str, function: str, name: str, arguments: dict[str, Any], told: str) -> None:
-        """Add a state of Qubes, or where it would need a qube that is only going to be made, what it would do."""
+        """Add a state of Qubes, or with test one that tells what it would do."""
         if self._test:
             function, arguments = (
                 "test.configurable_test_state",

@@ -34,6 +34,13 @@ WORLD: dict[str, Any] = {
 }
 
 
+def install(place: Path) -> Path:
+    """Copy into a directory what README.md puts into dom0; return where its qubes.yaml belongs."""
+    for name in ("_utils", "dom0", "pillar", "postfix_smarthost"):
+        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return place / "pillar/postfix_smarthost/qubes.yaml"
+
+
 class Dom0:
     """The directory, and what is done in it."""
 
@@ -41,13 +48,9 @@ class Dom0:
         """Make it; with real, of Qubes' own code as far as there is any; with srv, on the formula that is there."""
         self.place, self.real = place, real
         self._srv = srv
-        self._formula = place
-        if srv:
-            self._formula = Path("/srv/formulas/base/postfix_smarthost-formula")
-        else:
-            for name in ("_utils", "dom0", "pillar", "postfix_smarthost"):
-                shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        self.qubes_yaml = place / "pillar/postfix_smarthost/qubes.yaml"
+        self._formula = Path("/srv/formulas/base/postfix_smarthost-formula") if srv else place
+        if not srv:
+            self.qubes_yaml = install(place)
         self._bin = place / "bin"
         self._bin.mkdir()
         for name in PROGRAMS:

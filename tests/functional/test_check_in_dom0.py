@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import ROOT
+from tests.dom0.dom0 import install
 
 SECRET = "y0urP4ssw0rd"
 
@@ -21,9 +21,7 @@ class Dom0:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        for name in ("_utils", "dom0", "pillar"):
-            shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        self.qubes_yaml = place / "pillar/postfix_smarthost/qubes.yaml"
+        self.qubes_yaml = install(place)
 
     def check(self, text: str | None, mode: int = 0o600) -> tuple[int, str]:
         if text is not None:

@@ -34,14 +34,15 @@ def shell(qube: Qube, script: str, stdin: str = "", **variables: str) -> None:
     qube.run("env", "-C", "/home/user", *words, "bash", "-ec", script, stdin=stdin, user="user", timeout=60)
 
 
+SEND_PATCH = """
+    rm -rf repository patches; git init -q repository
+    git -C repository commit -q --allow-empty -m "$subject"
+    git -C repository format-patch -q --root --always -o ../patches --subject-prefix=
+    sed -i "s/^Subject:.*/Subject: $subject/" patches/*
+    git send-email --quiet --confirm=never --suppress-cc=all --to="$to" patches/*"""
 SCRIPTS = {
-    "git send-email": """
-        rm -rf repository patches; git init -q repository
-        export GIT_AUTHOR_NAME=Bob GIT_AUTHOR_EMAIL=$from GIT_COMMITTER_NAME=Bob GIT_COMMITTER_EMAIL=$from
-        git -C repository commit -q --allow-empty -m "$subject"
-        git -C repository format-patch -q --root --always -o ../patches --subject-prefix=
-        sed -i "s/^Subject:.*/Subject: $subject/" patches/*
-        git send-email --quiet --confirm=never --suppress-cc=all --to="$to" patches/*""",
+    "git send-email": "export GIT_AUTHOR_NAME=Bob GIT_AUTHOR_EMAIL=$from GIT_COMMITTER_NAME=Bob"
+    f" GIT_COMMITTER_EMAIL=$from{SEND_PATCH}",
     "s-nail": 's-nail -n -S from="Bob <$from>" -s "$subject" "$to" <<<x',
     "mail": 'mail -a "From: Bob <$from>" -s "$subject" "$to" <<<x',
     "mutt": 'mutt -n -F /dev/null -e "set from=$from realname=Bob use_envelope_from=no" -s "$subject" "$to" <<<x',

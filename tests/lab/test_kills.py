@@ -188,12 +188,12 @@ def test_an_apply_killed_at_some_of_its_steps(sender: Sender, change: str) -> No
 @pytest.mark.parametrize("change", CHANGES)
 def test_an_apply_killed_at_each_of_its_steps(sender: Sender, change: str, power: bool) -> None:
     before, after = CHANGES[change]
-    steps = count_steps(sender.qube, before, after)
     step = 0
     while check_step(sender, before, after, step := step + 1, power=power):
         pass
-    # Directories that a killed apply has made, such as that of the manual page, stay: the last ones have fewer steps.
-    assert step > len(steps) - 12
+    # Counted now: directories that a killed apply has made stay, and the last ones need not make them.
+    steps = count_steps(sender.qube, before, after)
+    assert step > len(steps) - 5
     sender.settle()
     print(f"{change}, {'power' if power else 'kill'}: {step - 1} steps, {sender}")
 

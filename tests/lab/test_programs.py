@@ -12,6 +12,7 @@ import smarthost_muttrc
 from tests.checkout import ROOT
 
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
+from .test_account_of_from import SEND_PATCH, shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,12 +50,6 @@ def qube(applied_qube: Callable[..., Qube], relay_a: Relay, relay_b: Relay) -> Q
     return qube
 
 
-def shell(qube: Qube, script: str, **variables: str) -> None:
-    words = [f"{name}={value}" for name, value in variables.items()]
-    environment = ["env", "-C", HOME, f"HOME={HOME}", "TERM=xterm", *words]
-    qube.run(*environment, "bash", "-ec", script, user="user", timeout=60)
-
-
 def arrived(qube: Qube, relay: Relay, subject: str, account: object = BOB) -> Mail:
     mail = relay.wait_for(subject, diagnosis=qube.diagnosis)
     assert (mail.login, mail.sender) == (account.login, account.address)
@@ -62,17 +57,10 @@ def arrived(qube: Qube, relay: Relay, subject: str, account: object = BOB) -> Ma
     return mail
 
 
-GIT = """
-rm -rf repository patches; git init -q repository
-git -C repository commit -q --allow-empty -m "$subject"
-git -C repository format-patch -q --root --always -o ../patches --subject-prefix=
-sed -i "s/^Subject:.*/Subject: $subject/" patches/*
-git send-email --quiet --confirm=never --suppress-cc=all --to="$to" patches/*
-"""
 COMMANDS = {
     "mutt": 'mutt -s "$subject" "$to" <<<x',
     "neomutt": 'neomutt -s "$subject" "$to" <<<x',
-    "git send-email": blocks("sh")[0] + "git config --global user.name Bob\n" + GIT,
+    "git send-email": blocks("sh")[0] + "git config --global user.name Bob" + SEND_PATCH,
     "s-nail": 's-nail -s "$subject" "$to" <<<x',
     "bsd-mailx": f'mail -a "From: {BOB.address}" -s "$subject" "$to" <<<x',
     "a script": blocks("sh")[1].replace("Subject: hello", "Subject: '$subject'"),
@@ -102,9 +90,9 @@ SET = "set fast_reply abort_unmodified=no include=no editor=true quit=yes;"
 OTHER = "ann@far.test"
 
 
-def keys(qube: Qube, program: str, pressed: str, settings: str = "") -> None:
+def keys(qube: Qube, program: str, pressed: str) -> None:
     """Have a program read the inbox, and press keys."""
-    shell(qube, TERMINAL, command=f"{program} -e '{SET} {settings} push {pressed}'")
+    shell(qube, TERMINAL, TERM="xterm", command=f"{program} -e '{SET} push {pressed}'")
 
 
 @pytest.fixture
@@ -120,22 +108,19 @@ def inbox(qube: Qube) -> str:
 
 
 @pytest.mark.parametrize("program", ["mutt", "neomutt"])
+@pytest.mark.parametrize(
+    ("key", "recipients"),
+    [("<reply>", ["friend@far.test"]), ("<group-reply>", [OTHER, "friend@far.test"])],
+    ids=["answer", "answer to all"],
+)
 def test_answer_leaves_by_the_account_that_was_written_to(
-    qube: Qube, relay_a: Relay, program: str, inbox: str
+    qube: Qube, relay_a: Relay, program: str, inbox: str, key: str, recipients: list[str]
 ) -> None:
-    keys(qube, program, "<reply><send-message><quit>")
+    """The own address is none of those who get it."""
+    keys(qube, program, f"{key}<send-message><quit>")
     mail = arrived(qube, relay_a, f"Re: {inbox}", ALICE)
-    assert mail.recipients == ["friend@far.test"]
+    assert sorted(mail.recipients) == sorted(recipients)
     assert mail.message["In-Reply-To"] == f"<{inbox}@far.test>"
-
-
-@pytest.mark.parametrize("program", ["mutt", "neomutt"])
-def test_answer_to_all_leaves_out_the_own_address(
-    qube: Qube, relay_a: Relay, program: str, inbox: str
-) -> None:
-    keys(qube, program, "<group-reply><send-message><quit>")
-    mail = arrived(qube, relay_a, f"Re: {inbox}", ALICE)
-    assert sorted(mail.recipients) == sorted([OTHER, "friend@far.test"])
 
 
 @pytest.mark.parametrize("program", ["mutt", "neomutt"])

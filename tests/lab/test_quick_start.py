@@ -16,6 +16,7 @@ import pytest
 
 from tests.checkout import ROOT
 from tests.dom0.dom0 import Dom0
+from tests.functional.test_package import CACHES, within
 
 from . import profiles
 
@@ -34,18 +35,6 @@ BLOCKS = [
 ]
 LINES = [line for kind, text in BLOCKS if not kind for line in text.splitlines()]
 (YAML,) = [text for kind, text in BLOCKS if kind == "yaml"]
-
-# rpm in a system of its own, with dom0's /srv; qubesctl only enables what the package asks for.
-_INSTALL = """\
-set -eu
-mount --bind "$1" /srv
-for place in /etc/salt /var/lib/rpm /usr/local; do mkdir -p $place; mount -t tmpfs tmpfs $place; done
-mkdir /usr/local/upper /usr/local/work
-mount -t overlay -o lowerdir=/usr/sbin,upperdir=/usr/local/upper,workdir=/usr/local/work overlay /usr/sbin
-printf '#!/bin/sh\\necho "$@" >>/srv/calls\\n' >/usr/sbin/qubesctl
-chmod 755 /usr/sbin/qubesctl
-rpm --dbpath /var/lib/rpm --nodeps -U "$2"
-"""
 
 
 class QuickStart:
@@ -66,8 +55,7 @@ class QuickStart:
 
     def _git(self, clone: str, address: str, name: str) -> None:
         assert (clone, address) == ("clone", "ADDRESS")
-        caches = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".*_cache", ".hypothesis", "dist")
-        shutil.copytree(ROOT, self.dev / name, ignore=caches)
+        shutil.copytree(ROOT, self.dev / name, ignore=CACHES)
 
     def _make(self, *words: str) -> None:
         subprocess.run(["make", *words], cwd=self.dev, check=True, capture_output=True)
@@ -89,8 +77,7 @@ class QuickStart:
         srv = self._lab.qubesctl.srv
         for path in ("formulas/base/postfix_smarthost-formula", "pillar/base/postfix_smarthost"):
             shutil.rmtree(srv / path)
-        command = ["unshare", "--mount", "bash", "-c", _INSTALL, "bash", srv, self.home / package]
-        subprocess.run(command, check=True, capture_output=True)
+        within("mount --bind $srv /srv; install $package", srv=srv, package=self.home / package)
         assert "top.enable postfix_smarthost pillar=true" in (srv / "calls").read_text()
 
     def _nano(self, path: str) -> None:
