@@ -105,11 +105,15 @@ postfix_smarthost-template-main-cf:
     - require:
         - postfix_smarthost: postfix_smarthost-template-service
 
-# It makes the queue, in which mailq looks.
+# It makes the queue, of which Debian 12's package leaves out a part. mailq fails without one of the first five, in
+# which it looks; trace is the last one that is made.
 postfix_smarthost-template-queue:
   cmd.run:
     - name: postfix check
-    - creates: /var/spool/postfix/maildrop
+    - creates:
+{%- for directory in ("active", "deferred", "hold", "incoming", "maildrop", "trace") %}
+        - /var/spool/postfix/{{ directory }}
+{%- endfor %}
     - require:
         - file: postfix_smarthost-template-main-cf
 {%- endif %}
