@@ -12,6 +12,9 @@ from typing import Any
 
 from salt.exceptions import CommandExecutionError
 
+# What has failed in this run, which the last state says once more.
+_FAILED = "postfix_smarthost.failed"
+
 
 def configured(
     name: str,
@@ -49,7 +52,7 @@ def configured(
             - ca_file: /etc/ssl/certs/ca-certificates.crt
             - procmail: /usr/bin/procmail
     """
-    return _told(
+    ret = _told(
         name,
         lambda test: __salt__["postfix_smarthost.configure"](
             ca_file=ca_file, procmail=procmail, prepares=prepares, root=root, test=test
@@ -57,6 +60,8 @@ def configured(
         "The configuration is in place.",
         "The configuration {} changed.",
     )
+    __context__[_FAILED] = "" if ret["result"] is not False else ret["comment"]
+    return ret
 
 
 def _told(name: str, do: Callable[[bool], dict[str, Any]], unchanged: str, changed: str) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def boot_script(name: str, root: str = "/") -> dict[str, Any]:
           postfix_smarthost.boot_script:
             - name: /rw/config/rc.local.d/50-postfix-smarthost.rc
     """
-    return _told(
+    ret = _told(
         name,
         lambda test: {
             "changes": __salt__["postfix_smarthost.put_boot_script"](root=root, test=test),
@@ -105,6 +110,9 @@ def boot_script(name: str, root: str = "/") -> dict[str, Any]:
         "The boot script is in place.",
         "The boot script {} written.",
     )
+    if ret["result"] is False:
+        __context__[_FAILED] = ret["comment"]
+    return ret
 
 
 def sole_start(name: str, root: str = "/") -> dict[str, Any]:
@@ -206,8 +214,10 @@ def active(name: str, root: str = "/") -> dict[str, Any]:
     root : str
         The directory of the root file system.
 
-    Fails when the script fails, or when Postfix does not run within 20 seconds after it. With ``test=True`` the script
-    is not run, and a change is predicted if Postfix is not active.
+    Fails when the script fails, or when Postfix does not run within 20 seconds after it. When ``configured`` or
+    ``boot_script`` has failed in the same run, it does nothing and fails with the same words: the person at the console
+    reads the end of what Salt prints. It has to come after these two without a ``require``, of which Salt would say
+    only that it failed. With ``test=True`` the script is not run, and a change is predicted if Postfix is not active.
 
     .. code-block:: yaml
 
@@ -216,6 +226,10 @@ def active(name: str, root: str = "/") -> dict[str, Any]:
             - name: /usr/local/etc/postfix
     """
     ret: dict[str, Any] = {"name": name, "changes": {}, "result": True, "comment": "Postfix is active."}
+    failed = __context__.pop(_FAILED, "")
+    if failed:
+        ret.update(result=False, comment=f"Postfix is left as it was:\n{failed}")
+        return ret
     if __salt__["postfix_smarthost.active"](root=root):
         return ret
     ret["changes"] = {"postfix": "active"}

@@ -40,9 +40,12 @@ postfix_smarthost-appvm-sole-start:
     - require:
         - postfix_smarthost: postfix_smarthost-appvm-boot-script
 
+# Comes last. It requires none of the states above, as it says once more what failed in them.
 postfix_smarthost-appvm-active:
   postfix_smarthost.active:
     - name: {{ mail.config_dir }}
+{%- if type == "standalone" %}
     - require:
-        - postfix_smarthost: postfix_smarthost-appvm-boot-script
+        - sls: postfix_smarthost.template
+{%- endif %}
 {%- endif %}

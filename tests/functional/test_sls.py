@@ -280,10 +280,11 @@ def test_the_order(compiled: Compile) -> None:
     assert {"postfix_smarthost": "postfix_smarthost-appvm-configuration"} in require[
         "postfix_smarthost-appvm-boot-script"
     ]
-    for name in ("active", "sole-start"):
-        assert {"postfix_smarthost": "postfix_smarthost-appvm-boot-script"} in require[
-            f"postfix_smarthost-appvm-{name}"
-        ]
+    assert {"postfix_smarthost": "postfix_smarthost-appvm-boot-script"} in require[
+        "postfix_smarthost-appvm-sole-start"
+    ]
+    assert require["postfix_smarthost-appvm-active"] == [{"sls": "postfix_smarthost.template"}]
+    assert low[-1]["__id__"] == "postfix_smarthost-appvm-active"
 
 
 def test_the_top_file(loaders: Loaders) -> None:
@@ -302,8 +303,12 @@ def test_through_state_apply(loaders: Loaders, testmode: bool) -> None:
     assert [*results] == [*APPVM]
     assert {chunk.result for chunk in ret} == {False}
     assert {str(chunk.changes) for chunk in ret} == {"{}"}
-    assert results["postfix_smarthost-appvm-configuration"].comment == (
+    refusal = (
         "Account 1 (alice@example.com): port must be a number from 1 to 65535 without quotes, usually 587 or 465.\n"
         "user must be the name of the local user who reads the mail, in Qubes usually user."
     )
-    assert "One or more requisite failed" in results["postfix_smarthost-appvm-active"].comment
+    assert results["postfix_smarthost-appvm-configuration"].comment == refusal
+    assert "One or more requisite failed" in results["postfix_smarthost-appvm-boot-script"].comment
+    # What is read at the end of the console and of the log.
+    assert [*ret][-1].id == "postfix_smarthost-appvm-active"
+    assert results["postfix_smarthost-appvm-active"].comment == f"Postfix is left as it was:\n{refusal}"

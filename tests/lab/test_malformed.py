@@ -107,6 +107,11 @@ def test_malformed_pillar_from_dom0_is_told_and_changes_nothing(
     assert applied.returncode != 0
     told = applied.states["postfix_smarthost-appvm-configuration"]["comment"].splitlines()
     assert sorted(told) == sorted(sentences)
+    # Also at the end of the log, before Salt's summary.
+    end = applied.logged.rsplit("ID: ", maxsplit=1)[1]
+    assert end.startswith("postfix_smarthost-appvm-active")
+    for sentence in sentences:
+        assert " ".join(sentence.split()) in " ".join(end.split())
     # All that is not reported to be in place has not run.
     assert applied.changed == []
     assert applied.failed == list(applied.states)
