@@ -17,7 +17,7 @@ import smarthost_service
 import smarthost_settings
 import smarthost_take_over
 from smarthost_files import to_ascii
-from smarthost_places import Places
+from smarthost_places import here
 
 _BOOT_SCRIPT_PUT = "postfix_smarthost.boot_script_put"
 
@@ -73,7 +73,7 @@ def configure(
     done = smarthost_apply.configure(
         smarthost_pillar.of_qube(__salt__["pillar.raw"]()),
         {"ca_file": ca_file, "procmail": procmail},
-        Places(root),
+        here(root),
         template=to_ascii(str(qubes.get("template") or "")) if isinstance(qubes, dict) else "",
         prepares=prepares,
         test=test,
@@ -105,7 +105,7 @@ def put_boot_script(root: str = "/", test: bool = False) -> dict[str, str]:
     if test and __context__.get(_BOOT_SCRIPT_PUT):
         return {}
     with smarthost_apply.told_in_a_sentence("activated"):
-        return smarthost_programs.put_boot_script(Places(root), test)
+        return smarthost_programs.put_boot_script(here(root), test)
 
 
 def take_over_rc_local(root: str = "/", test: bool = False) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def take_over_rc_local(root: str = "/", test: bool = False) -> dict[str, Any]:
 
         salt-call --local postfix_smarthost.take_over_rc_local test=True
     """
-    return smarthost_take_over.rc_local(Places(root).rc_local, test)
+    return smarthost_take_over.rc_local(here(root).rc_local, test)
 
 
 def active(root: str = "/") -> bool:
@@ -149,7 +149,7 @@ def active(root: str = "/") -> bool:
 
         salt-call --local postfix_smarthost.active
     """
-    return smarthost_service.active(Places(root))
+    return smarthost_service.active(here(root))
 
 
 def activate(root: str = "/") -> None:
@@ -167,7 +167,7 @@ def activate(root: str = "/") -> None:
 
         salt-call --local postfix_smarthost.activate
     """
-    smarthost_service.activate(Places(root))
+    smarthost_service.activate(here(root))
 
 
 def status(root: str = "/") -> dict[str, Any]:
@@ -193,7 +193,7 @@ def status(root: str = "/") -> dict[str, Any]:
     """
     import smarthost_as_asked  # noqa: PLC0415
 
-    return smarthost_as_asked.status(smarthost_pillar.of_qube(__salt__["pillar.raw"]()), Places(root))
+    return smarthost_as_asked.status(smarthost_pillar.of_qube(__salt__["pillar.raw"]()), here(root))
 
 
 def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
@@ -221,7 +221,7 @@ def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
     """
     import smarthost_verify  # noqa: PLC0415
 
-    found = smarthost_verify.verify(Places(root), account, to)
+    found = smarthost_verify.verify(here(root), account, to)
     if not all(verdict.works for verdict in found):
         __context__["retcode"] = 1
     return {told.account: {"works": told.works, "text": told.text, "way_out": told.way_out} for told in found}
@@ -247,7 +247,7 @@ def queue(root: str = "/") -> list[dict[str, Any]]:
     """
     import smarthost_status  # noqa: PLC0415
 
-    return smarthost_status.queue(Places(root))
+    return smarthost_status.queue(here(root))
 
 
 def flush(what: str = "ALL", root: str = "/") -> list[str]:
@@ -271,7 +271,7 @@ def flush(what: str = "ALL", root: str = "/") -> list[str]:
     """
     import smarthost_queue  # noqa: PLC0415
 
-    return smarthost_queue.flush(Places(root), what)
+    return smarthost_queue.flush(here(root), what)
 
 
 def hold(what: str, root: str = "/", test: bool = False) -> list[str]:
@@ -349,7 +349,7 @@ def delete(what: str, root: str = "/", test: bool = False) -> list[str]:
 def _change(action: str, what: str, root: str, test: bool) -> list[str]:
     import smarthost_queue  # noqa: PLC0415
 
-    return smarthost_queue.change(Places(root), action, what, test)
+    return smarthost_queue.change(here(root), action, what, test)
 
 
 def remove(root: str = "/", test: bool = False) -> dict[str, Any]:
@@ -375,7 +375,7 @@ def remove(root: str = "/", test: bool = False) -> dict[str, Any]:
 
         salt-call --local postfix_smarthost.remove test=True
     """
-    return smarthost_clean.clean(Places(root), test)
+    return smarthost_clean.clean(here(root), test)
 
 
 def refused(setting: str) -> str | None:

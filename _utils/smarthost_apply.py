@@ -2,10 +2,10 @@
 """
 Bring the configuration of Postfix onto an app qube, as one transaction.
 
-``/usr/local/etc/postfix``, which lasts, is mounted over ``/etc/postfix`` at each boot. Its ``main.cf`` names one of
-two directories of lookup tables. A change is built and checked in a staging directory, its tables go into the
-directory that is not in use, and the rename of ``main.cf`` makes it live, so that Postfix never sees a mixture,
-whatever is killed and when.
+``/usr/local/etc/postfix``, which lasts, is mounted over ``/etc/postfix`` at each boot; on a machine that is no qube,
+the configuration is in ``/etc/postfix`` itself. Its ``main.cf`` names one of two directories of lookup tables. A change
+is built and checked in a staging directory, its tables go into the directory that is not in use, and the rename of
+``main.cf`` makes it live, so that Postfix never sees a mixture, whatever is killed and when.
 
 Sources: postfix(1), postconf(1) and master(8) of Postfix 3.7 to 3.11; rename(2).
 """
@@ -192,7 +192,7 @@ class _Change:
             remove(self._config_dir, STAGING)
             if not os.listdir(self._config_dir):
                 os.rmdir(self._config_dir)
-        remove(self._config_dir, *smarthost_disk.leftovers(self._config_dir, self._new))
+        remove(self._config_dir, *smarthost_disk.leftovers(self._places, self._new))
         self._remove_sorting(*smarthost_disk.unused_sorting(self._places, self._new))
         make_public(self._config_dir)
 
@@ -223,7 +223,7 @@ class _Change:
         for name, copy in kept.items():
             if self._has(name):
                 shutil.copy2(os.path.join(self._config_dir, name), copy, follow_symlinks=False)
-        kept_by_hand = smarthost_take_over.kept(self._config_dir, self._plan)
+        kept_by_hand = smarthost_take_over.kept(self._places)
         try:
             smarthost_take_over.keep(self._config_dir, kept_by_hand)
             service.before()

@@ -24,6 +24,8 @@ config=/usr/local/etc/postfix
 queue=/rw/bind-dirs/var/spool/postfix
 # A disposable has a copy of the queue of its template qube, where it is sent.
 [ ! -e /run/qubes/persistent-none ] || queue=/var/spool/postfix
+# On a machine that is no qube all of it lasts, and nothing is mounted.
+[ -d /rw ] || config=/etc/postfix queue=/var/spool/postfix
 # Root's alone, as are the lock in it, which an apply holds too, and the senders whose mail waits.
 state=/run/postfix-smarthost
 again="apply postfix_smarthost to this qube again"
@@ -268,7 +270,8 @@ start() {
 	[ /etc/postfix -ef "$config" ] || carry_over
 	silently make_queue || give_up "the queue cannot be made in $queue: $said"
 	# At a boot there is nothing beneath, as a rule. What comes in this moment, the watch finds.
-	covered=$(find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f -print -quit 2>/dev/null)
+	[ "$queue" = /var/spool/postfix ] ||
+		covered=$(find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f -print -quit 2>/dev/null)
 	[ ! -e "$state/mounted" ] || covered=yes again_in_this_boot=yes
 	read -r text _ </proc/uptime
 	echo "${text%.*}" >"$state/mounted"

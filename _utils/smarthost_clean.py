@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take the configuration of Postfix off an app qube: what ``smarthost_apply`` and ``smarthost_service`` brought."""
+"""Take the configuration of Postfix off: what ``smarthost_apply`` and ``smarthost_service`` brought."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import smarthost_service
 from smarthost_apply import lock, told_in_a_sentence
-from smarthost_disk import ours
+from smarthost_disk import of_others, ours
 from smarthost_files import count_files, remove, to_ascii
 from smarthost_places import MESSAGES, Places, is_sorting
+from smarthost_take_over import KEPT, give_back, is_by_hand
 
 
 def clean(places: Places, test: bool = False) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
     """
     with told_in_a_sentence("taken back"), contextlib.nullcontext() if test else lock(places):
         removed = [path for path in places.programs if os.path.lexists(path)]
+        if places.plain and removed and not test:
+            smarthost_service.disable(places)
         if not test:
             remove("/", *removed)
             for path in (places.manual, places.completion):
@@ -42,17 +45,25 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
             remove("/", *paths)
             # The senders whose mail waits.
             remove(places.state_dir, "pauses")
+        given_back = give_back(places.config_dir, test) if places.plain else []
     notes = []
     if count:
+        give_up = "sudo postsuper -d ALL" if places.plain else "remove that directory"
         notes.append(
             f"{count} message{'s' if count > 1 else ''} not sent yet stay in {places.queue_dir}. To send them, apply"
-            " postfix_smarthost again; to give them up, remove that directory."
+            f" postfix_smarthost again; to give them up, {give_up}."
         )
-    if others:
+    if given_back:
+        notes.append(
+            f"{' and '.join(given_back)} are those from before. Postfix is off: sudo systemctl enable --now postfix"
+            " starts it on them, and what is queued then leaves as they say."
+        )
+    if others and not places.plain:
         notes.append(
             f"Files that the formula does not use stay in {places.config_dir}: {to_ascii(', '.join(others))}."
         )
     changes["removed"] = removed + paths
+    changes["given back"] = given_back
     return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}
 
 
@@ -66,11 +77,13 @@ def _remove_empty(directory: str, above: str) -> None:
 def _left_to_remove(places: Places) -> tuple[list[str], list[str], int]:
     """Return the names of others' files, the paths that may go, and the number of messages that keep the queue."""
     config_dir, queue_dir = places.config_dir, places.queue_dir
-    there = sorted(os.listdir(config_dir)) if os.path.isdir(config_dir) else []
-    known = ours(config_dir)
-    others = [name for name in there if name not in known]
-    paths = [os.path.join(config_dir, name) for name in there if name in known]
-    if os.path.isdir(config_dir) and not others:
+    there = os.listdir(config_dir) if os.path.isdir(config_dir) else []
+    others = of_others(places)
+    names = sorted(ours(places) & {*there})
+    if places.plain:
+        names = [name for name in names if name not in KEPT or not is_by_hand(config_dir, name)]
+    paths = [os.path.join(config_dir, name) for name in names]
+    if os.path.isdir(config_dir) and not others and not places.plain:
         paths.append(config_dir)
     sorting = places.smarthost_dir
     there = sorted(os.listdir(sorting)) if os.path.isdir(sorting) else []
@@ -78,6 +91,6 @@ def _left_to_remove(places: Places) -> tuple[list[str], list[str], int]:
     if os.path.isdir(sorting) and all(is_sorting(name) for name in there):
         paths.append(sorting)
     count = sum(count_files(os.path.join(queue_dir, name)) for name in MESSAGES)
-    if os.path.isdir(queue_dir) and not count:
+    if os.path.isdir(queue_dir) and not count and not places.plain:
         paths.append(queue_dir)
     return others, paths, count

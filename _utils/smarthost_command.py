@@ -22,7 +22,7 @@ import smarthost_status
 import smarthost_verify
 from smarthost_errors import CommandExecutionError
 from smarthost_files import to_ascii, which
-from smarthost_places import Places
+from smarthost_places import here
 
 _WHAT = "a queue ID, the address of an account, or ALL"
 # Exit codes: mail goes; it does not, or something is to be done; the command was wrong or cannot do it.
@@ -117,7 +117,7 @@ def _minute(time: str | None) -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
-    told = smarthost_status.status(Places())
+    told = smarthost_status.status(here())
     lines = ["Postfix " + (f"runs since {_minute(told['since'])}." if told["since"] else "does not run.")]
     for address, about in told["accounts"].items():
         lines.append(
@@ -140,25 +140,25 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    found = smarthost_verify.verify(Places(), options.account, options.to)
+    found = smarthost_verify.verify(here(), options.account, options.to)
     lines = [_colour(verdict.line(), _GREEN if verdict.works else _RED) for verdict in found]
     _print(options, [verdict._asdict() for verdict in found], lines)
     return _GOOD if all(verdict.works for verdict in found) else _BAD
 
 
 def _muttrc(options: argparse.Namespace) -> int:
-    print(smarthost_muttrc.muttrc(Places()), end="")
+    print(smarthost_muttrc.muttrc(here()), end="")
     return _GOOD
 
 
 def _notify(options: argparse.Namespace) -> int:
-    for text in smarthost_notes.notify(Places()):
+    for text in smarthost_notes.notify(here()):
         print(text)
     return _GOOD
 
 
 def _queue(options: argparse.Namespace) -> int:
-    told = smarthost_status.queue(Places())
+    told = smarthost_status.queue(here())
     lines = []
     for message in told:
         lines.append(
@@ -172,13 +172,13 @@ def _queue(options: argparse.Namespace) -> int:
 
 
 def _flush(options: argparse.Namespace) -> int:
-    tried = smarthost_queue.flush(Places(), options.what)
+    tried = smarthost_queue.flush(here(), options.what)
     _print(options, tried, [f"{_count(tried)} tried now."])
     return _GOOD
 
 
 def _change(options: argparse.Namespace) -> int:
-    changed = smarthost_queue.change(Places(), options.command, options.what, options.test)
+    changed = smarthost_queue.change(here(), options.command, options.what, options.test)
     done = {"hold": "held", "release": "released", "delete": "deleted"}[options.command]
     _print(options, changed, [f"{_count(changed)} {'would be ' if options.test else ''}{done}."])
     return _GOOD

@@ -15,8 +15,8 @@ import smarthost_by_hand
 from smarthost_files import is_public, read, read_if_there
 from smarthost_in_use import manifest
 from smarthost_manifest import NAME, parse
-from smarthost_places import CARRIED, SORTING, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
-from smarthost_plan import File, Plan
+from smarthost_places import CARRIED, PACKAGED, SORTING, STAGING, SUFFIXES, TABLES, TOP_FILES, Places
+from smarthost_plan import MANAGED, File, Plan
 
 
 def differences(places: Places, tables: str | None, plan: Plan) -> dict[str, dict[str, list[str]]]:
@@ -40,9 +40,7 @@ def differences(places: Places, tables: str | None, plan: Plan) -> dict[str, dic
         "accounts": plan.manifest.differences(manifest(config_dir, tables)),
         "files": {
             "added": [path for path in files if path not in found],
-            "removed": sorted(found - {*files})
-            + leftovers(config_dir, tables)
-            + unused_sorting(places, tables),
+            "removed": sorted(found - {*files}) + leftovers(places, tables) + unused_sorting(places, tables),
             "changed": [
                 path
                 for path, file in files.items()
@@ -63,16 +61,31 @@ def unused_tables(config_dir: str) -> str:
     return next((name for name in TABLES if not os.path.lexists(os.path.join(config_dir, name))), TABLES[0])
 
 
-def leftovers(config_dir: str, tables: str | None) -> list[str]:
+def leftovers(places: Places, tables: str | None) -> list[str]:
     """Return what an interrupted apply or the hand-made set-up has left, none of which Postfix needs."""
     left = [name for name in (*TABLES, STAGING) if name != tables]
-    left += [name + suffix for name in smarthost_by_hand.FILES for suffix in ("", *SUFFIXES)]
-    return [name for name in left if os.path.lexists(os.path.join(config_dir, name))]
+    if not places.plain:
+        # The recipe is one for qubes; elsewhere, tables of these names are somebody's own.
+        left += [name + suffix for name in smarthost_by_hand.FILES for suffix in ("", *SUFFIXES)]
+    return [name for name in left if os.path.lexists(os.path.join(places.config_dir, name))]
 
 
-def ours(config_dir: str) -> set[str]:
+def ours(places: Places) -> set[str]:
     """Return the names of all that the formula, or the recipe before it, may have put into the configuration."""
-    return {*TOP_FILES, *TABLES, *CARRIED, STAGING, *leftovers(config_dir, None)}
+    own = {*TOP_FILES, *TABLES, STAGING, *leftovers(places, None)}
+    return own if places.plain else own | {*CARRIED}
+
+
+def is_managed(config_dir: str, name: str) -> bool:
+    """Tell whether a main.cf or master.cf is one that the formula wrote."""
+    return read_if_there(os.path.join(config_dir, name)).startswith(MANAGED.rstrip())
+
+
+def of_others(places: Places) -> list[str]:
+    """Return the names of what is in the configuration and is neither the formula's nor Postfix's package's."""
+    there = os.listdir(places.config_dir) if os.path.isdir(places.config_dir) else []
+    packaged = (*CARRIED, *PACKAGED) if places.plain else ()
+    return sorted(set(there) - ours(places) - {*packaged})
 
 
 def unused_sorting(places: Places, tables: str | None) -> list[str]:

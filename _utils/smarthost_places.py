@@ -22,6 +22,8 @@ TOP_FILES = ("submit-policy", "submit-milter", "own-names", "master.cf", "main.c
 SUFFIXES = {".db": "hash", ".lmdb": "lmdb", ".cdb": "cdb"}
 # What the boot script copies from the template (carry_over).
 CARRIED = ("dynamicmaps.cf", "dynamicmaps.cf.d", "postfix-files", "postfix-files.d", "sasl")
+# What else the packages put beside them.
+PACKAGED = ("main.cf.proto", "master.cf.proto", "makedefs.out", "post-install", "postfix-script")
 # Directories of the queue that hold messages: Postfix's, and those in which the boot script has what it brings in, and
 # what another qube has queued.
 MESSAGES = (
@@ -43,9 +45,12 @@ class Places(NamedTuple):
 
     root
         The directory that its root file system is in; tests have one of their own.
+    plain
+        Whether it is no qube: all of it lasts, so that Postfix has configuration and queue where it looks for them.
     """
 
     root: str = "/"
+    plain: bool = False
 
     def _at(self, path: str) -> str:
         return os.path.join(self.root, path)
@@ -53,7 +58,7 @@ class Places(NamedTuple):
     @property
     def config_dir(self) -> str:
         """The configuration, which lasts."""
-        return self._at("usr/local/etc/postfix")
+        return self.running_config_dir if self.plain else self._at("usr/local/etc/postfix")
 
     @property
     def smarthost_dir(self) -> str:
@@ -73,7 +78,7 @@ class Places(NamedTuple):
     @property
     def queue_dir(self) -> str:
         """The queue, which lasts."""
-        return self._at("rw/bind-dirs/var/spool/postfix")
+        return self.running_queue_dir if self.plain else self._at("rw/bind-dirs/var/spool/postfix")
 
     @property
     def running_queue_dir(self) -> str:
@@ -83,7 +88,22 @@ class Places(NamedTuple):
     @property
     def boot_script(self) -> str:
         """What starts Postfix at boot."""
-        return self._at("rw/config/rc.local.d/50-postfix-smarthost.rc")
+        return self._at(
+            "usr/local/sbin/postfix-smarthost-start"
+            if self.plain
+            else "rw/config/rc.local.d/50-postfix-smarthost.rc"
+        )
+
+    @property
+    def unit(self) -> str:
+        """What has systemd run it at boot on a machine that is no qube."""
+        return self._at("etc/systemd/system/postfix-smarthost.service")
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """The links that are there when that unit and Postfix's are enabled."""
+        wants = self._at("etc/systemd/system/multi-user.target.wants")
+        return tuple(os.path.join(wants, f"{name}.service") for name in ("postfix-smarthost", "postfix"))
 
     @property
     def command(self) -> str:
@@ -108,7 +128,8 @@ class Places(NamedTuple):
     @property
     def programs(self) -> tuple[str, ...]:
         """What an apply puts beside the configuration; the boot script comes first."""
-        return (self.boot_script, self.command, self.manual, self.completion)
+        programs = (self.boot_script, self.command, self.manual, self.completion)
+        return (*programs, self.unit) if self.plain else programs
 
     @property
     def rc_local(self) -> str:
@@ -165,3 +186,13 @@ class Places(NamedTuple):
     def ipv6_addresses(self) -> str:
         """Where the kernel lists the system's addresses of IPv6."""
         return self._at("proc/net/if_inet6")
+
+
+def here(root: str = "/") -> Places:
+    """
+    Return the paths of this system: in a qube ``/rw`` is what lasts.
+
+    root : str
+        The directory that its root file system is in.
+    """
+    return Places(root, plain=not os.path.isdir(os.path.join(root, "rw")))

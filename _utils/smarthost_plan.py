@@ -54,7 +54,7 @@ _LOCAL_SENDERS = f"@{HOST_NAME}"
 _STRANGE = ("[^!-~]", "@\\[", "@.*@", '["<>].*@')
 # smtp(8) looks up the sender, its domain, the host, and at last the relay: by then there has to be a password.
 _BACKSTOP = "pipemap:{regexp:{{/^\\[/ none}}, fail:no_password}"
-_MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
+MANAGED = "# Managed by the Salt formula postfix_smarthost: the next apply undoes any change made here.\n"
 
 
 # A level below the newest that a Postfix knows makes it warn, and a warning counts as a failure here; one above it does
@@ -163,32 +163,32 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         named=NAMED,
     )
     beside = {
-        "local_recipients": File(_MANAGED + local_recipients(names)),
+        "local_recipients": File(MANAGED + local_recipients(names)),
         "local_relay": File(
-            _MANAGED + local_relay(record, names, rows["sender_relay"][_LOCAL_SENDERS]), mode=0o600
+            MANAGED + local_relay(record, names, rows["sender_relay"][_LOCAL_SENDERS]), mode=0o600
         ),
-        "local_senders": File(_MANAGED + local_senders(record, names)),
-        "recipients": File(_MANAGED + recipients(names)),
-        "sender_canonical": File(_MANAGED + sender_canonical(record, names)),
-        "smtp_generic": File(_MANAGED + generic(record, names), mode=0o600),
-        "smtp_header_checks": File(_MANAGED + header_checks(record, names), mode=0o600),
-        "strange_senders": File(_MANAGED + "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in _STRANGE)),
-        "bounce_templates": File(_MANAGED + TEMPLATES),
-        "forwarded_sender": File(_MANAGED + forwarded_sender(record), mode=0o600),
-        "smtp_delivery_status_filter": File(_MANAGED + STATUS_FILTER),
-        "smtpd_reject_footers": File(_MANAGED + REJECT_FOOTERS),
-        "smtpd_command_filter": File(_MANAGED + COMMAND_FILTER),
-        **{name: File(_MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
+        "local_senders": File(MANAGED + local_senders(record, names)),
+        "recipients": File(MANAGED + recipients(names)),
+        "sender_canonical": File(MANAGED + sender_canonical(record, names)),
+        "smtp_generic": File(MANAGED + generic(record, names), mode=0o600),
+        "smtp_header_checks": File(MANAGED + header_checks(record, names), mode=0o600),
+        "strange_senders": File(MANAGED + "".join(f"/{pattern}/ {UNLISTED}:\n" for pattern in _STRANGE)),
+        "bounce_templates": File(MANAGED + TEMPLATES),
+        "forwarded_sender": File(MANAGED + forwarded_sender(record), mode=0o600),
+        "smtp_delivery_status_filter": File(MANAGED + STATUS_FILTER),
+        "smtpd_reject_footers": File(MANAGED + REJECT_FOOTERS),
+        "smtpd_command_filter": File(MANAGED + COMMAND_FILTER),
+        **{name: File(MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
         **{name: File(text) for name, text in ca_files(record["accounts"]).items()},
     }
     sorting = {}
     if record["lists"]:
-        sorting["procmailrc"] = File(_MANAGED + procmailrc(record["lists"]))
-        sorting["deliver"] = File(_MANAGED + DELIVER)
-    beside[MANIFEST] = File(_MANAGED + manifest.text(), mode=0o600)
+        sorting["procmailrc"] = File(MANAGED + procmailrc(record["lists"]))
+        sorting["deliver"] = File(MANAGED + DELIVER)
+    beside[MANIFEST] = File(MANAGED + manifest.text(), mode=0o600)
     files = {
         "main.cf": File(_text(sections)),
-        "master.cf": File(_MANAGED + master_cf(record["user"])),
+        "master.cf": File(MANAGED + master_cf(record["user"])),
         "submit-policy": File(qube.submit_policy, mode=0o755),
         "submit-milter": File(qube.submit_milter, mode=0o755),
         "own-names": File("".join(f"{name}\n" for name in names)),
@@ -322,7 +322,7 @@ def _main_cf(record: dict[str, Any], tables: str, facts: Facts) -> dict[str, dic
 
 def _text(sections: dict[str, dict[str, str]]) -> str:
     """Return main.cf from its parameters."""
-    lines = [_MANAGED, _COMPATIBILITY]
+    lines = [MANAGED, _COMPATIBILITY]
     for title, parameters in sections.items():
         if parameters:
             lines.append(f"\n# {title}\n")

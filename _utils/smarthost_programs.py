@@ -17,6 +17,7 @@ import zipfile
 import smarthost_boot_mail
 import smarthost_boot_start
 import smarthost_boot_uplink
+import smarthost_service
 from smarthost_files import make_public, read, rewrite
 from smarthost_manual import COMPLETION, PAGE
 from smarthost_places import Places
@@ -48,6 +49,21 @@ COMMAND = (
     "smarthost_status",
     "smarthost_verify",
 )
+UNIT = """# SPDX-License-Identifier: Apache-2.0
+# Managed by the Salt formula postfix_smarthost, which puts it where there is no /rw/config/rc.local.d.
+[Unit]
+Description=Postfix as the smarthost client of the Salt formula postfix_smarthost
+After=local-fs.target
+Before=postfix.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/postfix-smarthost-start
+
+[Install]
+WantedBy=multi-user.target
+"""
 _SHEBANG = b"#!/usr/bin/python3 -I\n"
 _MAIN = "import sys\n\nimport smarthost_command\n\nsys.exit(smarthost_command.main())\n"
 
@@ -86,7 +102,8 @@ def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
     """
     Make sure that the boot script and the program for the user are in their places, root's and executable.
 
-    With the program come its manual page and what bash(1) completes for it.
+    With the program come its manual page and what bash(1) completes for it; on a machine that is no qube, the unit that
+    runs the boot script, and both it and Postfix's enabled.
 
     places : Places
         The paths of the system.
@@ -97,10 +114,14 @@ def put_boot_script(places: Places, test: bool = False) -> dict[str, str]:
 
     Raises OSError when it cannot be written.
     """
-    contents = (boot_script().encode(), command(), PAGE.encode(), COMPLETION.encode())
-    modes = (_PROGRAM, _PROGRAM, _TEXT, _TEXT)
-    programs = zip(places.programs, contents, modes, strict=True)
-    return {path: how for path, data, mode in programs if (how := _put(path, data, mode, test))}
+    contents = (boot_script().encode(), command(), PAGE.encode(), COMPLETION.encode(), UNIT.encode())
+    modes = (_PROGRAM, _PROGRAM, _TEXT, _TEXT, _TEXT)
+    programs = zip(places.programs, contents, modes, strict=False)
+    changes = {path: how for path, data, mode in programs if (how := _put(path, data, mode, test))}
+    links = [link for link in places.enabled if not os.path.lexists(link)] if places.plain else []
+    if (links or places.unit in changes) and not test:
+        smarthost_service.enable(places)
+    return changes | dict.fromkeys(links, "added")
 
 
 def _put(path: str, data: bytes, mode: int, test: bool) -> str:

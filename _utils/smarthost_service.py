@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from smarthost_errors import CommandExecutionError
 from smarthost_files import is_same, run, to_ascii
+from smarthost_in_use import tables_in_use
 from smarthost_places import Places
 from smarthost_services import TAKES_MAIL
 
@@ -120,6 +121,31 @@ def start(places: Places) -> None:
     _wait_until(lambda: running(places), "Postfix did not start")
 
 
+def enable(places: Places) -> None:
+    """
+    Have systemd start Postfix at boot, after the boot script: on a machine that is no qube.
+
+    places : Places
+        The paths of the system.
+
+    Raises CommandExecutionError if it refuses.
+    """
+    # Which also has systemd read a unit that has changed.
+    for path in places.enabled:
+        _systemctl("enable", os.path.basename(path))
+
+
+def disable(places: Places) -> None:
+    """
+    Take back what ``enable`` did, as long as the units are there.
+
+    places : Places
+        The paths of the system.
+    """
+    for path in places.enabled:
+        run("systemctl", "disable", os.path.basename(path))
+
+
 def reload(places: Places) -> None:
     """
     Let Postfix, which runs, read its configuration anew.
@@ -212,15 +238,18 @@ def deactivate(places: Places, test: bool = False) -> dict[str, list[str]]:
         (places.running_config_dir, places.config_dir),
         (places.running_queue_dir, places.queue_dir),
     )
+    if places.plain:
+        mounted = ()
     mounts = [path for path, source in mounted if is_same(path, source)]
-    stopped = ["postfix"] if mounts and running(places) else []
+    ours = mounts or (places.plain and tables_in_use(places.config_dir))
+    stopped = ["postfix"] if ours and running(places) else []
     timer = os.path.basename(places.uplink_timer)
     if os.path.exists(places.uplink_timer):
         stopped.append(timer)
     if not test:
         if timer in stopped:
             _systemctl("stop", timer)
-        if mounts:
+        if ours:
             # Whether it runs or is about to.
             stop(places)
         if os.path.islink(places.mask):

@@ -65,7 +65,7 @@ def submission(user: str, sender_access: str, regexps: str) -> dict[str, str]:
 
 REJECT_FOOTERS = (
     "/^45[12] .*(Insufficient system storage|queue file write error)/"
-    " \\c: the disk that holds the queue, /rw, is full or nearly so. Make room there\n"
+    " \\c: the disk that holds the queue (/rw in a qube) is full or nearly so. Make room there\n"
 )
 
 # Postfix takes no sender whose local part begins with a dash, or whose domain no host can have: with a label that is

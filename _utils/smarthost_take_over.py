@@ -12,19 +12,18 @@ import subprocess
 from typing import Any
 
 import smarthost_by_hand
-from smarthost_disk import ours
+from smarthost_disk import is_managed, of_others
 from smarthost_errors import CommandExecutionError
 from smarthost_files import read, read_if_there, remove, rewrite, to_ascii, write
 from smarthost_places import BY_HAND, TOP_FILES, Places
 from smarthost_plan import Plan
 
-_KEPT = ("main.cf", "master.cf")
+KEPT = ("main.cf", "master.cf")
 
 
-def is_by_hand(config_dir: str, plan: Plan) -> bool:
-    """Tell whether there is a main.cf that this formula did not write: it would begin as the planned one does."""
-    main_cf = read_if_there(os.path.join(config_dir, "main.cf"))
-    return bool(main_cf) and not main_cf.startswith(plan.files["main.cf"].content.split("\n", 1)[0])
+def is_by_hand(config_dir: str, name: str = "main.cf") -> bool:
+    """Tell whether there is a file that this formula did not write."""
+    return bool(read_if_there(os.path.join(config_dir, name))) and not is_managed(config_dir, name)
 
 
 def not_carried_over(places: Places, plan: Plan, record: dict[str, Any], home: str) -> list[str]:
@@ -43,13 +42,13 @@ def not_carried_over(places: Places, plan: Plan, record: dict[str, Any], home: s
     Returns sentences, none for a configuration of the formula's.
     """
     config_dir = places.config_dir
-    if not is_by_hand(config_dir, plan):
+    if not is_by_hand(config_dir):
         return []
     planned = {os.path.basename(path): file.content for path, file in plan.files.items()}
     names = ("main.cf", "master.cf", "sender_relay")
     old = {name: read_if_there(os.path.join(config_dir, name)) for name in names}
     found = smarthost_by_hand.not_carried_over(old, planned)
-    others = sorted({*os.listdir(config_dir)} - ours(config_dir) - {name + BY_HAND for name in TOP_FILES})
+    others = [name for name in of_others(places) if name.removesuffix(BY_HAND) not in TOP_FILES]
     notes = [
         f"{what}: {to_ascii(', '.join(items))}."
         for what, items in (
@@ -64,13 +63,36 @@ def not_carried_over(places: Places, plan: Plan, record: dict[str, Any], home: s
     sorted_before = "procmail" in smarthost_by_hand.parameters(old["main.cf"]).get("mailbox_command", "")
     if sorted_before and not record["lists"] and os.path.exists(procmailrc):
         notes.append(f"{to_ascii(procmailrc)} is not read any more: it is when the pillar has lists.")
-    copies = " and ".join(os.path.join(config_dir, name + BY_HAND) for name in _KEPT)
+    copies = " and ".join(os.path.join(config_dir, name + BY_HAND) for name in KEPT)
     return [*notes, f"The old main.cf and master.cf are kept as {copies}."]
 
 
-def kept(config_dir: str, plan: Plan) -> dict[str, str]:
-    """Return the names of the files made by hand that are kept, and the names of their copies."""
-    return {name: name + BY_HAND for name in _KEPT} if is_by_hand(config_dir, plan) else {}
+def kept(places: Places) -> dict[str, str]:
+    """Return the names of the files made by hand, or by a package, that are kept, and the names of their copies."""
+    config_dir = places.config_dir
+    if not places.plain and not is_by_hand(config_dir):
+        return {}
+    # One of the two may be the formula's already, after an apply that was killed: its copy is there.
+    return {name: name + BY_HAND for name in KEPT if is_by_hand(config_dir, name)}
+
+
+def give_back(config_dir: str, test: bool = False) -> list[str]:
+    """
+    Put the files back that were kept; those of the formula are gone.
+
+    config_dir : str
+        The configuration.
+    test : bool
+        Only tell which files it would be.
+
+    Returns their paths.
+    """
+    paths = [path for name in KEPT if os.path.lexists((path := os.path.join(config_dir, name)) + BY_HAND)]
+    for path in [] if test else paths:
+        # Readable by all, as main.cf and master.cf have to be for the user's programs.
+        os.chmod(path + BY_HAND, 0o644)
+        os.replace(path + BY_HAND, path)
+    return paths
 
 
 def keep(config_dir: str, names: dict[str, str]) -> None:

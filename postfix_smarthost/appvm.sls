@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The accounts of one qube, kept below /rw, and Postfix running on them now and at each boot.
-{%- from "postfix_smarthost/map.jinja" import instead, mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, plain, type with context %}
 ---
 {%- if instead %}
 include:
@@ -33,12 +33,14 @@ postfix_smarthost-appvm-boot-script:
     - name: {{ mail.script }}
     - require:
         - postfix_smarthost: postfix_smarthost-appvm-configuration
+{%- if not plain %}
 
 postfix_smarthost-appvm-sole-start:
   postfix_smarthost.sole_start:
     - name: {{ mail.rc_local }}
     - require:
         - postfix_smarthost: postfix_smarthost-appvm-boot-script
+{%- endif %}
 
 # Comes last. It requires none of the states above, as it says once more what failed in them.
 postfix_smarthost-appvm-active:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Take back what the formula brought, by the type of the qube: the accounts of an app qube, Postfix of a template.
-{%- from "postfix_smarthost/map.jinja" import instead, mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, plain, type with context %}
 ---
 {%- if instead %}
 include:
@@ -11,7 +11,7 @@ postfix_smarthost-clean-appvm:
   postfix_smarthost.removed:
     - name: {{ mail.config_dir }}
 {%- endif %}
-{%- if type in ("template", "standalone") %}
+{%- if type in ("template", "standalone") and not plain %}
 
 postfix_smarthost-clean-template-aliases:
   file.replace:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a template needs so that its app qubes can run Postfix. It runs none itself and holds no secret.
-{%- from "postfix_smarthost/map.jinja" import instead, mail, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, plain, type with context %}
 ---
 {%- if instead %}
 include:
@@ -51,10 +51,11 @@ postfix_smarthost-template-mta:
 postfix_smarthost-template-aliases:
   postalias.present:
     - name: root
-    - target: user
+    - target: {{ mail.root | json }}
     - path: {{ mail.aliases }}
     - require:
         - pkg: postfix_smarthost-template-packages
+{%- if not plain %}
 
 # Postfix is started by the boot script of the qubes that have accounts, and in no other.
 postfix_smarthost-template-service:
@@ -116,5 +117,6 @@ postfix_smarthost-template-queue:
 {%- endfor %}
     - require:
         - file: postfix_smarthost-template-main-cf
+{%- endif %}
 {%- endif %}
 {%- endif %}

@@ -166,7 +166,7 @@ def qube(
     empty = _places / "empty"
     if not empty.exists():
         (empty / "home/user").mkdir(parents=True)
-        for name in ("etc/postfix", "usr/lib/sasl2", "usr/local/etc"):
+        for name in ("etc/postfix", "rw", "usr/lib/sasl2", "usr/local/etc"):
             (empty / name).mkdir(parents=True)
         for path in Path("/etc/postfix").glob("dynamicmaps.cf*"):
             subprocess.run(["cp", "-a", path, empty / "etc/postfix"], check=True)

@@ -43,6 +43,12 @@ APPVM = {
     "postfix_smarthost-appvm-sole-start": "postfix_smarthost.sole_start",
     "postfix_smarthost-appvm-active": "postfix_smarthost.active",
 }
+# Without Qubes: Postfix is on, with the configuration where its package puts it.
+PLAIN = {
+    name: function
+    for name, function in (TEMPLATE | APPVM).items()
+    if name.rpartition("-")[2] not in ("service", "preset", "cf", "queue", "start")
+}
 FEDORA = {
     "postfix_smarthost-template-packages": "pkg.installed",
     "postfix_smarthost-template-mta": "mta.selected",
@@ -98,7 +104,7 @@ def qube(kind: str, **record: Any) -> dict[str, Any]:  # noqa: ANN401
         ("postfix_smarthost", qube("app", postfix_smarthost=RECORD), {"os_family": "Debian"}, APPVM),
         ("postfix_smarthost", qube("app", postfix_smarthost=RECORD), {"os_family": "RedHat"}, APPVM),
         ("postfix_smarthost", qube("standalone"), {"os_family": "Debian"}, TEMPLATE | APPVM),
-        ("postfix_smarthost", {"postfix_smarthost": RECORD}, {"os_family": "Debian"}, TEMPLATE | APPVM),
+        ("postfix_smarthost", {"postfix_smarthost": RECORD}, {"os_family": "Debian"}, PLAIN),
         ("postfix_smarthost.template", qube("template"), {"os_family": "Debian"}, TEMPLATE),
         # What is made in dom0 is then configured by the same run.
         ("postfix_smarthost.qubes", qube("template"), {"os_family": "Debian"}, TEMPLATE),
@@ -271,7 +277,7 @@ def test_where_postfix_is_stopped(compiled: Compile, kind: str, stop: bool) -> N
 
 
 def test_the_order(compiled: Compile) -> None:
-    low = compiled("postfix_smarthost", {"postfix_smarthost": RECORD}, os_family="RedHat")
+    low = compiled("postfix_smarthost", qube("standalone", postfix_smarthost=RECORD), os_family="RedHat")
     require = {chunk["__id__"]: chunk.get("require", []) for chunk in low}
     packages = {"pkg": "postfix_smarthost-template-packages"}
     for name in ("mta", "aliases", "service"):

@@ -111,7 +111,10 @@ def test_message_waits_at_its_provider_while_the_disk_is_full(qube: Qube, mailbo
         qube.run("touch", "-d", "-1 minute", "/etc/postfix/main.cf")
         qube.run("postfix", "reload")
         fetched = mailbox.fetch(qube)
-        assert "the disk that holds the queue, /rw, is full or nearly so" in fetched.stderr + fetched.stdout
+        assert (
+            "the disk that holds the queue (/rw in a qube) is full or nearly so"
+            in fetched.stderr + fetched.stdout
+        )
         assert mailbox.names() == [subject]
     finally:
         qube.pillar = own

@@ -48,7 +48,7 @@ PROTECTIONS = (
     protect(
         "old tables go",
         f"{_SECRETS}_of_a_removed_account_is_nowhere_on_the_disk[hash]",
-        ("    remove(self._config_dir, *smarthost_disk.leftovers(self._config_dir, self._new))\n", ""),
+        ("    remove(self._config_dir, *smarthost_disk.leftovers(self._places, self._new))\n", ""),
     ),
     protect(
         "a table is built anew",

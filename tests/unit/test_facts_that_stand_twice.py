@@ -5,7 +5,9 @@ One that is changed in one place only would leave the boot without a table, or `
 """
 
 import re
+from typing import Any
 
+import pytest
 from jinja2 import Environment
 
 import smarthost_pillar
@@ -24,10 +26,9 @@ SCRIPT = smarthost_programs.boot_script()
 ENVIRONMENT = Environment(extensions=["jinja2.ext.do"], autoescape=True)
 ENVIRONMENT.filters["json"] = str
 MAP = ENVIRONMENT.from_string((FORMULA / "map.jinja").read_text(encoding="utf-8"))
-ANYWHERE = {"file.directory_exists": lambda _: False}
-DEFAULTS = MAP.make_module(
-    {"grains": {"os_family": "Debian", "id": "mail"}, "pillar": {}, "salt": ANYWHERE}
-).mail
+ANYWHERE = {"file.directory_exists": lambda _: False, "postalias.get": lambda *_: None}
+GRAINS = {"os_family": "Debian", "id": "mail"}
+DEFAULTS = MAP.make_module({"grains": GRAINS, "pillar": {"qubes": {"type": "app"}}, "salt": ANYWHERE}).mail
 
 
 def function(name: str) -> str:
@@ -67,6 +68,42 @@ def test_boot_script_knows_the_types_of_tables() -> None:
 
 def test_what_the_boot_script_carries_over_is_known_to_the_apply() -> None:
     assert sorted(each("name", function("carry_over"))) == sorted(smarthost_places.CARRIED)
+
+
+def test_a_machine_that_is_no_qube_has_the_places_of_the_modules() -> None:
+    plain = MAP.make_module({"grains": GRAINS, "pillar": {}, "salt": ANYWHERE}).mail
+    places = Places(plain=True)
+    assert (plain["config_dir"], plain["script"]) == (places.config_dir, places.boot_script)
+    (both,) = re.findall(r"^\[ -d /rw \] \|\| config=(\S+) queue=(\S+)$", SCRIPT, re.MULTILINE)
+    assert both == (places.config_dir, places.queue_dir)
+    assert f"ExecStart={places.boot_script}\n" in smarthost_programs.UNIT
+
+
+@pytest.mark.parametrize(
+    ("user", "root", "stands"),
+    [
+        ("alice", None, "alice"),
+        ("my-self", None, "my-self"),
+        ("alice", "admin", "admin"),
+        ("a b", None, "user"),
+        (5, None, "user"),
+        (None, None, "user"),
+        (["alice"], None, "user"),
+        ("alice, |rm", None, "user"),
+    ],
+)
+def test_who_reads_the_mail_of_root_on_a_machine_that_is_no_qube(
+    user: Any,  # noqa: ANN401 - a pillar may hold anything
+    root: str | None,
+    stands: str,
+) -> None:
+    salt = ANYWHERE | {"postalias.get": lambda *_: root}
+    for pillar in (
+        {"postfix_smarthost": {"user": user}},
+        {"postfix_smarthost": {"user": user}, "qubes": {"type": "app"}},
+    ):
+        made = MAP.make_module({"grains": GRAINS, "pillar": pillar, "salt": salt}).mail
+        assert made["root"] == ("user" if "qubes" in pillar else stands)
 
 
 def test_boot_script_has_the_places_of_the_modules() -> None:

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The formula on a plain Debian: Postfix is where its package puts it, and what was there before is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import direct
+from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
+from .plain import Plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .lab import Lab
+    from .qube import Template
+    from .relay import Relay
+
+NOT_THERE = ("/rw", "/usr/local/etc/postfix", "/usr/share/qubes")
+OWN_MAIN_CF = "# The administrator's own.\ncompatibility_level = 3.6\nmyhostname = plain.test\n"
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Lab, bare: Template, relay_a: Relay, relay_b: Relay) -> Iterator[Plain]:
+    """Give a machine to which nothing was applied yet."""
+    assert relay_a.running
+    assert relay_b.running
+    made = lab.adopt(Plain(lab, "plain", bare, pillar=pillar(ALICE, BOB)))
+    made.start()
+    yield made
+    lab.remove(made)
+
+
+def assert_delivers(machine: Plain, relay: Relay) -> None:
+    """Assert that mail leaves by the account it belongs to."""
+    subject = unique()
+    machine.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
+    assert relay.wait_for(subject, diagnosis=machine.diagnosis).login == ALICE.login
+
+
+def test_a_machine_gets_both_sides(machine: Plain, relay_a: Relay) -> None:
+    assert machine.run("ls", "-d", *NOT_THERE, check=False).stdout == ""
+    predicted = machine.apply("postfix_smarthost", test=True).check()
+    applied = machine.apply("postfix_smarthost").check()
+    assert applied.changed == predicted.predicted
+    assert machine.apply("postfix_smarthost").check().changed == []
+    assert direct.run(machine, "postfix_smarthost.status").result["as_asked"] is True
+    assert_delivers(machine, relay_a)
+    assert machine.run("ls", "-d", *NOT_THERE, check=False).stdout == ""
+    assert machine.run("findmnt", "-n", "/etc/postfix", "/var/spool/postfix", check=False).stdout == ""
+    for unit in ("postfix", "postfix-smarthost"):
+        assert machine.run("systemctl", "is-enabled", unit).stdout == "enabled\n"
+
+
+def test_a_restart_starts_postfix_and_queued_mail_leaves(machine: Plain, relay_a: Relay) -> None:
+    machine.network("down")
+    subject = unique()
+    machine.send(sender=ALICE.address, to=RECIPIENT, subject=subject)
+    machine.kill()
+    machine.start()
+    assert machine.run("systemctl", "is-active", "postfix").stdout == "active\n"
+    machine.network("up")
+    assert relay_a.wait_for(subject, timeout=60, diagnosis=machine.diagnosis).login == ALICE.login
+    assert machine.apply("postfix_smarthost").check().changed == []
+
+
+def test_a_refused_pillar_changes_nothing(machine: Plain, relay_a: Relay) -> None:
+    before = machine.tree("/etc/postfix", "/usr/local")
+    machine.pillar, usual = pillar(ALICE, settings={"smtp_tls_security_level": "none"}), machine.pillar
+    try:
+        assert not machine.apply("postfix_smarthost").ok
+    finally:
+        machine.pillar = usual
+    assert machine.tree("/etc/postfix", "/usr/local") == before
+    assert_delivers(machine, relay_a)
+
+
+def test_the_program_of_the_user(machine: Plain) -> None:
+    told = machine.run("postfix-smarthost", "status").stdout
+    assert ALICE.address in told
+    assert machine.run("postfix-smarthost", "verify", timeout=90).returncode == 0
+
+
+def test_clean_takes_it_back_and_a_second_one_finds_nothing(machine: Plain) -> None:
+    predicted = machine.apply("postfix_smarthost.clean", test=True).check()
+    applied = machine.apply("postfix_smarthost.clean").check()
+    assert applied.changed == predicted.predicted
+    assert machine.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
+    for unit in ("postfix", "postfix-smarthost"):
+        assert machine.run("systemctl", "is-enabled", unit, check=False).stdout != "enabled\n"
+    left = machine.tree("/etc", "/usr/local")
+    assert [path for path in left if "smarthost" in path] == []
+    assert [path for path in left if path.startswith("/etc/postfix/tables")] == []
+    # What its package put there.
+    assert "/etc/postfix/postfix-files" in left
+    assert "/etc/postfix/master.cf" in left
+    assert machine.apply("postfix_smarthost.clean").check().changed == []
+
+
+def test_what_was_there_before_is_kept_and_given_back(machine: Plain, relay_a: Relay) -> None:
+    """An administrator's Postfix, with a table of a name that the recipe for qubes has too."""
+    machine.write("/etc/postfix/main.cf", OWN_MAIN_CF)
+    machine.write("/etc/postfix/generic", "a b\n")
+    machine.write("/etc/aliases", "root: admin\npostmaster: root\n")
+    machine.run("newaliases")
+    master_cf = machine.read("/etc/postfix/master.cf")
+    machine.run("systemctl", "enable", "--now", "postfix")
+    machine.apply("postfix_smarthost").check()
+    assert machine.apply("postfix_smarthost").check().changed == []
+    assert_delivers(machine, relay_a)
+    assert machine.read("/etc/postfix/main.cf.by-hand") == OWN_MAIN_CF
+    assert machine.read("/etc/aliases") == "root: admin\npostmaster: root\n"
+    applied = machine.apply("postfix_smarthost.clean").check()
+    comment = applied.states["postfix_smarthost-clean-appvm"]["comment"]
+    assert "sudo systemctl enable --now postfix starts it on them" in comment
+    assert machine.read("/etc/postfix/main.cf") == OWN_MAIN_CF
+    assert machine.read("/etc/postfix/master.cf") == master_cf
+    assert machine.read("/etc/postfix/generic") == "a b\n"
+    # It is the administrator's: nothing stops it.
+    machine.run("systemctl", "enable", "--now", "postfix")
+    assert machine.apply("postfix_smarthost.clean").check().changed == []
+    assert machine.run("systemctl", "is-active", "postfix").stdout == "active\n"
