@@ -76,6 +76,8 @@ _PACKAGES = (
     "vacation",
 )
 
+_DOM0 = ("dnf5", "rpm", "python3", "python3-yaml", "passwd")
+
 # A mail host has a main.cf of its own. A template must not be told so: that is up to the formula.
 _UNCONFIGURED = (
     "--essential-hook=echo 'postfix postfix/main_mailer_type select No configuration'"
@@ -136,6 +138,11 @@ def template(suite: str = "trixie") -> Rootfs:
 def relay(suite: str = "trixie") -> Rootfs:
     """Return the root filesystem of a mail provider's host: Postfix, Dovecot, dnsmasq."""
     return _cached(Recipe("relay", suite, _RELAY))
+
+
+def dom0(suite: str = "forky") -> Rootfs:
+    """Return a root filesystem with the package manager of dom0: dnf5, which Debian has since forky."""
+    return _cached(Recipe("dom0", suite, _DOM0))
 
 
 def cache_dir() -> Path:
