@@ -23,6 +23,7 @@ from typing import Any
 import smarthost_disk
 import smarthost_facts
 import smarthost_in_use
+import smarthost_mutt_line
 import smarthost_pillar
 import smarthost_plan
 import smarthost_programs
@@ -33,7 +34,7 @@ import smarthost_sorting
 import smarthost_staging
 import smarthost_take_over
 from smarthost_errors import CommandExecutionError
-from smarthost_files import locked, make_public, remove, run, sync, to_ascii, which
+from smarthost_files import acting_as, locked, make_public, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
 from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
 from smarthost_plan import Plan
@@ -96,10 +97,17 @@ def configure(
         missing = [name for name in maildirs if not os.path.isdir(os.path.join(user.pw_dir, name))]
         if missing:
             changes["maildirs"] = {"added": [os.path.join(user.pw_dir, name) for name in missing]}
+        former = [other for other in smarthost_in_use.users(places) if other.pw_name != user.pw_name]
         if changes and not test:
             with _directories(missing, user):
                 if replace:
                     _Change(places, old, new, plan, record["user"], template).make()
+        for other in former:
+            smarthost_mutt_line.keep(other, False, test)
+        if muttrc := smarthost_mutt_line.keep(user, record["mutt"], test):
+            changes["muttrc"] = muttrc
+        if record["mutt"] and smarthost_mutt_line.is_missing():
+            notes.append(smarthost_mutt_line.MISSING)
     return {"changes": changes, "notes": notes}
 
 
@@ -136,14 +144,8 @@ def _directories(names: list[str], user: pwd.struct_passwd) -> Iterator[None]:
     home = os.open(user.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in names:
-            # As the user, whose links must not lead root elsewhere.
-            os.setegid(user.pw_gid)
-            os.seteuid(user.pw_uid)
-            try:
+            with acting_as(user):
                 os.mkdir(name, 0o700, dir_fd=home)
-            finally:
-                os.seteuid(0)
-                os.setegid(0)
             made.append(name)
         yield
     except BaseException:

@@ -11,6 +11,8 @@ import smarthost_service
 from smarthost_apply import lock, told_in_a_sentence
 from smarthost_disk import of_others, ours
 from smarthost_files import count_files, remove, to_ascii
+from smarthost_in_use import users
+from smarthost_mutt_line import keep
 from smarthost_places import MESSAGES, Places, is_sorting
 from smarthost_take_over import KEPT, give_back, is_by_hand
 
@@ -32,6 +34,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
     Raises CommandExecutionError when something cannot be removed.
     """
     with told_in_a_sentence("taken back"), contextlib.nullcontext() if test else lock(places):
+        muttrc = [path for user in users(places) for path in keep(user, False, test).get("removed", [])]
         removed = [path for path in places.programs if os.path.lexists(path)]
         if places.plain and removed and not test:
             smarthost_service.disable(places)
@@ -64,6 +67,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
         )
     changes["removed"] = removed + paths
     changes["given back"] = given_back
+    changes["muttrc"] = muttrc
     return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}
 
 

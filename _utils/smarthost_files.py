@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -126,6 +127,18 @@ def rewrite(path: str, text: str | bytes, mode: int = 0o644) -> None:
             os.unlink(written)
         raise
     sync(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def acting_as(user: pwd.struct_passwd) -> Iterator[None]:
+    """Do something with the rights of a user, whose links must not lead root elsewhere."""
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def sync(directory: str) -> None:

@@ -57,6 +57,8 @@ class Manifest(NamedTuple):
         What the boot script may do besides: ``DISPOSABLES``, ``NOTIFICATIONS``.
     named
         The files whose lists of the qube's own names the boot script keeps.
+    folders
+        The address from which one writes in a folder, by its path below ``~/.maildir``.
     restart
         Parameters of main.cf that a reload does not bring into effect, as ``name=value`` without white space.
     """
@@ -68,6 +70,7 @@ class Manifest(NamedTuple):
     allowed: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    folders: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> str:
         """Return it as lines: a kind of fact, and its words."""
@@ -77,6 +80,7 @@ class Manifest(NamedTuple):
             *(f"named {name}" for name in self.named),
             *(f"relay {host} {port}" for host, port in self.relays),
             *(f"allow {what}" for what in self.allowed),
+            *(f"folder {folder} {sender}" for folder, sender in self.folders),
             *(f"restart {parameter}" for parameter in self.restart),
             *(f"sender {address} {sender.way} {sender.account}" for address, sender in self.senders.items()),
         ]
@@ -147,6 +151,7 @@ def parse(text: str) -> Manifest | None:
             allowed=tuple(what for (what,) in facts.get("allow", [])),
             restart=tuple(parameter for (parameter,) in facts.get("restart", [])),
             named=tuple(name for (name,) in facts.get("named", [])),
+            folders=tuple((folder, sender) for folder, sender in facts.get("folder", [])),
         )
     except (KeyError, ValueError):
         return None

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 from smarthost_errors import CommandExecutionError
-from smarthost_in_use import accounts, users
+from smarthost_in_use import accounts, manifest, tables_in_use, users
 from smarthost_places import Places
 
 _SENT, _DRAFTS = "sent", "drafts"
+# In the home of the user, before an address.
+SIGNATURE = ".signature-"
 
 
 def muttrc(places: Places) -> str:
@@ -31,10 +34,18 @@ def muttrc(places: Places) -> str:
     readers = users(places)
     if not readers:
         raise CommandExecutionError("There is no local user who may send mail here.")
-    return lines(senders, _maildirs(readers[0].pw_dir))
+    home = readers[0].pw_dir
+    in_use = manifest(places.config_dir, tables_in_use(places.config_dir))
+    signed = [sender for sender in senders if os.path.exists(os.path.join(home, SIGNATURE + sender))]
+    return lines(senders, _maildirs(home), in_use.folders if in_use else (), signed)
 
 
-def lines(senders: list[str], maildirs: list[str]) -> str:
+def lines(
+    senders: list[str],
+    maildirs: list[str],
+    folders: Sequence[tuple[str, str]] = (),
+    signed: Sequence[str] = (),
+) -> str:
     """
     Return the lines for some addresses and folders.
 
@@ -42,15 +53,19 @@ def lines(senders: list[str], maildirs: list[str]) -> str:
         Addresses, the default account's first, and whole domains with their @.
     maildirs : list
         Maildirs that there are, as paths from ``~/.maildir``, which is ``.``: neomutt wants each to exist.
+    folders : list
+        Folders in which one writes from another address, and that.
+    signed : list
+        Addresses that have a file with a signature.
     """
     pattern = "|".join(("" if sender.startswith("@") else "^") + _escaped(sender) + "$" for sender in senders)
-    folders = ["+" if name == "." else f"+{name}" for name in maildirs if name not in (_SENT, _DRAFTS)]
+    named = ["+" if name == "." else f"+{name}" for name in maildirs if name not in (_SENT, _DRAFTS)]
     return "".join(
         f"{line}\n"
         for line in (
             'set sendmail = "/usr/sbin/sendmail -oem -oi"',
             "set use_envelope_from = yes",
-            f"set from = {_quoted(senders[0])}",
+            _writes_from(senders[0]),
             "set reverse_name = yes",
             f"alternates {_quoted(pattern)}",
             "set mbox_type = Maildir",
@@ -58,9 +73,28 @@ def lines(senders: list[str], maildirs: list[str]) -> str:
             'set spoolfile = "~/.maildir"',
             f'set record = "+{_SENT}"',
             f'set postponed = "+{_DRAFTS}"',
-            *([" ".join(["mailboxes", *map(_quoted, folders)])] if folders else []),
+            *([" ".join(["mailboxes", *map(_quoted, named)])] if named else []),
+            *([f"folder-hook . {_quoted(_writes_from(senders[0]))}"] if folders else []),
+            *(
+                # A path of its own at the beginning would be expanded.
+                f"folder-hook {_quoted(f'/{_escaped(folder)}$')} {_quoted(_writes_from(sender))}"
+                for folder, sender in folders
+            ),
+            *([f"send-hook ~A {_quoted(_signs('.signature'))}"] if signed else []),
+            *(
+                f"send-hook {_quoted(f'~f ^{_escaped(sender)}$')} {_quoted(_signs(SIGNATURE + sender))}"
+                for sender in signed
+            ),
         )
     )
+
+
+def _writes_from(sender: str) -> str:
+    return f"set from = {_quoted(sender)}"
+
+
+def _signs(name: str) -> str:
+    return f"set signature = {_quoted(f'~/{name}')}"
 
 
 def _quoted(text: str) -> str:

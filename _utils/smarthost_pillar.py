@@ -16,6 +16,7 @@ from typing import Any
 
 import smarthost_lists
 import smarthost_providers
+from smarthost_manifest import claim
 from smarthost_names import is_ip_address, is_loopback
 from smarthost_readers import Wrong, discarded, unknown_key
 from smarthost_relays import NEXT_HOPS
@@ -120,7 +121,7 @@ class _Reading:
             if key.name == "discard_senders":
                 read[key.name] = self._discard_senders(read[key.name] or [], accounts)
             elif key.name == "lists":
-                read[key.name] = self._lists(read[key.name] or [])
+                read[key.name] = self._lists(read[key.name] or [], accounts)
         for told in contradictions(read["settings"] or {}, str(MESSAGE_SIZE_LIMIT)):
             self._tell(told)
         sharing = Counter((account["relay"], account["port"]) for account in accounts)
@@ -339,7 +340,7 @@ class _Reading:
                 found[name] = number
         return list(found)
 
-    def _lists(self, items: list[Any]) -> list[dict[str, str]]:
+    def _lists(self, items: list[Any], accounts: list[dict[str, Any]]) -> list[dict[str, str]]:
         found: dict[tuple[str, str], tuple[int, dict[str, str]]] = {}
         for number, item in enumerate(items, 1):
             where = f"List {number}"
@@ -351,6 +352,10 @@ class _Reading:
                 self._tell(f"{where} {told}")
             keys = (key for key in LISTS if key.name in item or key.default == "required")
             read = {key.name: self._value(item, key, f"{where}: ", "") for key in keys}
+            if read.get("sender"):
+                read["sender"] = read["sender"].lower()
+                if not claim(read["sender"], {known for account in accounts for known in account["senders"]}):
+                    self._tell(f"{where}: sender is in no account: give an address of one")
             known_by = (read.get("list_id") or "", f"{read.get('header')}:{read.get('match')}".lower())
             first = found.setdefault(known_by if any(known_by) else (f" {number}", ""), (number, read))
             if first[0] != number and not told:

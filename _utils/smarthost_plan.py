@@ -161,6 +161,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
             f"{_LOCAL_SENDERS}={rows['sender_relay'][_LOCAL_SENDERS]}",
         ),
         named=NAMED,
+        folders=tuple((item["folder"], item["sender"]) for item in record["lists"] if item.get("sender")),
     )
     beside = {
         "local_recipients": File(MANAGED + local_recipients(names)),

@@ -2,7 +2,8 @@
 """
 The pillar, declared once: each key with its type, its default, what it means and how it is read.
 
-``smarthost_pillar`` reads a record by it. README.md's table and pillar.schema.json are written from it (``make docs``).
+``smarthost_pillar`` reads a record by it. README.md's table and, by ``tools.json_schema``, pillar.schema.json are
+written from it (``make docs``).
 To add a key, add its line here, and say in ``smarthost_plan`` what becomes of it.
 """
 
@@ -223,6 +224,14 @@ LISTS = (
         smarthost_lists.match,
     ),
     Key("folder", TEXT, "required", "Maildir below `~/.maildir`.", smarthost_lists.folder),
+    Key(
+        "sender",
+        TEXT,
+        "none",
+        "Address of one of the accounts, from which mutt writes in this folder. See [mutt and neomutt]"
+        "(docs/programs.md#mutt-and-neomutt).",
+        readers.address,
+    ),
 )
 
 QUBE = (
@@ -298,6 +307,15 @@ RECORD = (
         [],
     ),
     Key(
+        "mutt",
+        FLAG,
+        "false",
+        "The user's muttrc gets the line that reads what [follows from the accounts]"
+        "(docs/programs.md#mutt-and-neomutt); it is made if there is none.",
+        readers.flag,
+        absent=False,
+    ),
+    Key(
         "notifications",
         FLAG,
         "true",
@@ -363,37 +381,3 @@ def paths(keys: tuple[Key, ...] = RECORD, above: str = "") -> Iterator[tuple[str
     for key in keys:
         yield above + key.name, key
         yield from paths(key.keys, f"{above}{key.name}:")
-
-
-def json_schema() -> dict[str, Any]:
-    """
-    Return the schema of a file with records below names, as JSON Schema (Draft 2020-12), for editors.
-
-    It is that of qubes.yaml, and of a pillar that is written by hand, where the name is ``postfix_smarthost``.
-    """
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Mail accounts of postfix_smarthost",
-        "type": ["object", "null"],
-        "properties": {
-            "defaults": {"description": "For all qubes that do not say otherwise.", **_object(RECORD[1:])},
-        },
-        "additionalProperties": {"$ref": "#/$defs/record"},
-        "$defs": {"record": _object(RECORD)},
-    }
-
-
-def _object(keys: tuple[Key, ...]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {key.name: _value(key) for key in keys},
-        "required": [key.name for key in keys if key.default == "required"],
-        "additionalProperties": False,
-    }
-
-
-def _value(key: Key) -> dict[str, Any]:
-    said = {"description": key.meaning.replace("\\|", "|")}
-    if key.kind in (ACCOUNTS, ITEMS):
-        return {**key.kind.schema, **said, "items": _object(key.keys)}
-    return {**key.kind.schema, **said, **(_object(key.keys) if key.keys else {})}

@@ -10,7 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_utils"))
 
+
 import smarthost_schema  # noqa: E402 - the directory is none of Python's
+from tools.json_schema import json_schema  # noqa: E402
 
 BEGIN = "<!-- Written by make docs from _utils/smarthost_schema.py. -->\n"
 END = "<!-- To here. -->\n"
@@ -41,7 +43,7 @@ def readme(text: str) -> str:
 
 def written() -> dict[str, str]:
     """Return the texts of the files that are written, by their names."""
-    schema = {"$comment": "SPDX-License-Identifier: Apache-2.0", **smarthost_schema.json_schema()}
+    schema = {"$comment": "SPDX-License-Identifier: Apache-2.0", **json_schema()}
     return {
         README: readme((ROOT / README).read_text(encoding="utf-8")),
         # The licence in the first line, as in each file.

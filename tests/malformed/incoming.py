@@ -68,7 +68,22 @@ INCOMING: list[Case] = [
     (
         "misspelt key of a list",
         _list(dir="list"),
-        ("List 1 has an unknown key: use folder, header, list_id, match.",),
+        ("List 1 has an unknown key: use folder, header, list_id, match, sender.",),
+    ),
+    (
+        "a list whose sender is in no account",
+        _list(sender="me@elsewhere.example"),
+        ("List 1: sender is in no account: give an address of one.",),
+    ),
+    (
+        "a list whose sender is a whole domain",
+        _list(sender="@example.com"),
+        ("List 1: sender is a whole domain: give one address here, and the domain under senders.",),
+    ),
+    (
+        "a list with three senders",
+        _list(sender=["me@example.com"] * 3),
+        ("List 1: sender must be a mail address like your.mail@example.com.",),
     ),
     ("a list without its identifier", _list(list_id=None), (LIST_ID,)),
     ("two identifiers", _list(list_id="<users.example.com> <users.example.org>"), (LIST_ID,)),

@@ -5,7 +5,7 @@ from tests.malformed.shared import Case, record
 from tests.samples import ALICE, SECRET
 
 _RECORD_KEYS = (
-    "accounts, discard_senders, disposables, lists, notifications, qube, settings, table_type, user"
+    "accounts, discard_senders, disposables, lists, mutt, notifications, qube, settings, table_type, user"
 )
 _NO_ACCOUNTS = "accounts must be a list with at least one account (each item begins with a dash)."
 

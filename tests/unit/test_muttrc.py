@@ -46,3 +46,24 @@ def test_folders_are_quoted_and_what_is_the_user_s_own_is_none() -> None:
     text = lines(["bob@b.test"], [".", "drafts", "list/a b", 'list/c"$d', "sent"])
     assert line(text, "mailboxes") == r'mailboxes "+" "+list/a b" "+list/c\"\$d"'
     assert "mailboxes" not in lines(["bob@b.test"], ["sent"])
+
+
+def test_a_folder_is_written_in_from_its_sender_and_others_from_the_default() -> None:
+    text = lines(["bob@b.test", "o'a$b@a.test"], ["list/a.b"], [("list/a.b", "o'a$b@a.test")])
+    assert [unquoted(word) for word in re.findall(r'"(?:[^"\\]|\\.)*"', line(text, "folder-hook ."))] == [
+        'set from = "bob@b.test"'
+    ]
+    folder, command = re.findall(r'"(?:[^"\\]|\\.)*"', line(text, 'folder-hook "'))
+    assert re.search(unquoted(folder), "/home/user/.maildir/list/a.b")
+    assert not re.search(unquoted(folder), "/home/user/.maildir/list/axb")
+    assert unquoted(unquoted(command).partition(" = ")[2]) == "o'a$b@a.test"
+    assert "folder-hook" not in lines(["bob@b.test"], ["list/a.b"])
+
+
+def test_an_address_signs_by_its_file_and_others_by_the_usual_one() -> None:
+    text = lines(["bob@b.test", "al.ice@a.test"], [], signed=["al.ice@a.test"])
+    assert line(text, "send-hook ~A") == r'send-hook ~A "set signature = \"~/.signature\""'
+    pattern, command = re.findall(r'"(?:[^"\\]|\\.)*"', line(text, 'send-hook "'))
+    assert unquoted(pattern) == r"~f ^al\.ice@a\.test$"
+    assert unquoted(command) == 'set signature = "~/.signature-al.ice@a.test"'
+    assert "send-hook" not in lines(["bob@b.test"], [])

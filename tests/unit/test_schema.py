@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from smarthost_pillar import check, problems
-from smarthost_schema import ACCOUNT, LISTS, RECORD, TLS, json_schema, names, paths
+from smarthost_schema import ACCOUNT, LISTS, RECORD, TLS, names, paths
 from tests.checkout import ROOT
 from tests.malformed import MALFORMED
 from tests.samples import ALICE
 from tools import docs
+from tools.json_schema import json_schema
 
 QUBES_YAML = ROOT / "pillar/postfix_smarthost/qubes.yaml.example"
 # Enough of JSON Schema for what the schema says; test_no_other_keyword_is_used looks at that.

@@ -75,6 +75,7 @@ def test_the_regular_shape() -> None:
         ],
         "discard_senders": ["spam.example", "junk@example.net"],
         "disposables": False,
+        "mutt": False,
         "notifications": True,
         "qube": {},
         "lists": [{"list_id": "users.example.com", "folder": "list/Users"}],

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pillar as JSON Schema, for editors, from what ``smarthost_schema`` declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smarthost_schema import ACCOUNTS, ITEMS, RECORD, Key
+
+
+def json_schema() -> dict[str, Any]:
+    """
+    Return the schema of a file with records below names, as JSON Schema (Draft 2020-12), for editors.
+
+    It is that of qubes.yaml, and of a pillar that is written by hand, where the name is ``postfix_smarthost``.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Mail accounts of postfix_smarthost",
+        "type": ["object", "null"],
+        "properties": {
+            "defaults": {"description": "For all qubes that do not say otherwise.", **_object(RECORD[1:])},
+        },
+        "additionalProperties": {"$ref": "#/$defs/record"},
+        "$defs": {"record": _object(RECORD)},
+    }
+
+
+def _object(keys: tuple[Key, ...]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {key.name: _value(key) for key in keys},
+        "required": [key.name for key in keys if key.default == "required"],
+        "additionalProperties": False,
+    }
+
+
+def _value(key: Key) -> dict[str, Any]:
+    said = {"description": key.meaning.replace("\\|", "|")}
+    if key.kind in (ACCOUNTS, ITEMS):
+        return {**key.kind.schema, **said, "items": _object(key.keys)}
+    return {**key.kind.schema, **said, **(_object(key.keys) if key.keys else {})}
