@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What mail of a list is known by, and the folder that it goes to: the pillar key ``lists``.
+What mail of a list, or to an account, is known by, and the folder that it goes to: ``lists``, ``accounts:folder``.
 
 Pure functions. Sources: RFC 2919 on List-Id, RFC 5322 2.2 and 3.2 on headers, comments and quoted strings;
 procmailrc(5) and the regular expressions of procmail 3.22 (its regexp.c).
@@ -98,6 +98,22 @@ def condition(item: dict[str, str]) -> str:
     # A full stop behind it ends a sentence.
     after = rf"\.*([^{_PART}]|$)" if re.search(rf"[{_PART}]$", text, re.IGNORECASE) else ".*"
     return rf"^{item['header']}:{before}{_expression(text)}{after}"
+
+
+def addressed(headers: str, sender: str) -> str:
+    """
+    Return the regular expression by which procmail(1) knows mail to an address, an extension of it included.
+
+    headers : str
+        The names of the headers that may hold it, as a regular expression.
+    sender : str
+        The address, or a whole domain with its @.
+    """
+    local, _, domain = sender.rpartition("@")
+    in_local = _PART.replace("@", "")
+    who = rf"{_literal(local)}(\+[{in_local}]*)?" if local else f"[{in_local}]+"
+    # A full stop behind it ends a sentence.
+    return rf"^({headers}):(.*[^{_PART}])?{who}@{_literal(domain)}\.*([^{_PART}]|$)"
 
 
 def _identifier(expression: str) -> str:

@@ -158,6 +158,7 @@ def parse(text: str) -> Manifest | None:
 
 
 def digest(account: dict[str, Any]) -> str:
-    """Return a digest of all that an account says but for its senders."""
-    text = json.dumps({key: value for key, value in account.items() if key != "senders"}, sort_keys=True)
+    """Return a digest of all that an account says but for its senders, and where its incoming mail goes."""
+    says = {key: value for key, value in account.items() if key not in ("senders", "folder")}
+    text = json.dumps(says, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

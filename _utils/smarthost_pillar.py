@@ -64,9 +64,9 @@ def check(pillar: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a 
     Returns the record in its regular shape, defaults filled in and passwords decoded, and the problems: ASCII sentences
     that name everything that is wrong, the account and the key, never a value. The record is to be used only when there
     are none. It has ``accounts`` (a list, the default account first; each with ``address``, ``relay``, ``port``,
-    ``auth``, ``username``, ``password``, ``senders`` (the address first, lower case), ``tls_mode``, ``fingerprints``,
-    ``ca`` and ``derived``, the keys that follow the provider), ``discard_senders``, ``disposables``, ``lists``,
-    ``settings`` (strings), ``table_type`` and ``user``. It holds the passwords: it is not for printing.
+    ``auth``, ``username``, ``password``, ``senders`` (the address first, lower case), ``folder``, ``tls_mode``,
+    ``fingerprints``, ``ca`` and ``derived``, the keys that follow the provider), ``discard_senders``, ``disposables``,
+    ``lists``, ``settings`` (strings), ``table_type``, ``user`` and so on. It holds passwords: do not print it.
     """
     reading = _Reading()
     return reading.record(pillar), reading.found
@@ -206,6 +206,7 @@ class _Reading:
             "fingerprints": tls["fingerprint"],
             "ca": tls["ca"],
             "default": read["default"],
+            "folder": read["folder"],
         }
 
     def _tls(self, value: object, where: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from smarthost_relays import (
     tls_policy,
 )
 from smarthost_services import REPORTS, UNLISTED, master_cf
-from smarthost_sorting import DELIVER, mailbox_command, procmailrc
+from smarthost_sorting import DELIVER, mailbox_command, procmailrc, sorts
 from smarthost_submission import COMMAND_FILTER, REJECT_FOOTERS, submission
 
 # A parameter of the formula's own: where main.cf has the directory of the lookup tables.
@@ -183,8 +183,8 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         **{name: File(text) for name, text in ca_files(record["accounts"]).items()},
     }
     sorting = {}
-    if record["lists"]:
-        sorting["procmailrc"] = File(MANAGED + procmailrc(record["lists"]))
+    if sorts(record):
+        sorting["procmailrc"] = File(MANAGED + procmailrc(record))
         sorting["deliver"] = File(MANAGED + DELIVER)
     beside[MANIFEST] = File(MANAGED + manifest.text(), mode=0o600)
     files = {

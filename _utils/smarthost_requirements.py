@@ -11,6 +11,7 @@ from typing import Any
 from smarthost_errors import CommandExecutionError
 from smarthost_files import read_if_there, which
 from smarthost_places import Places
+from smarthost_sorting import sorts
 
 
 def user(name: str) -> pwd.struct_passwd:
@@ -57,8 +58,8 @@ def missing(record: dict[str, Any], facts: dict[str, str], places: Places, templ
         parts.append("The package with the SASL mechanism PLAIN")
     if not os.path.isfile(facts["ca_file"]):
         parts.append(f"The file of CA certificates {facts['ca_file']}")
-    if record["lists"] and not os.access(facts["procmail"], os.X_OK):
-        parts.append(f"{facts['procmail']}, which sorts mail into lists,")
+    if sorts(record) and not os.access(facts["procmail"], os.X_OK):
+        parts.append(f"{facts['procmail']}, which sorts mail into folders,")
     if template:
         remedy = (
             f"apply postfix_smarthost to its template {template}, shut the template down"

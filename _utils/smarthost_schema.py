@@ -198,6 +198,14 @@ ACCOUNT = (
         readers.flag,
         absent=False,
     ),
+    Key(
+        "folder",
+        TEXT,
+        "none",
+        "Maildir below `~/.maildir` for mail that is written to this account, and is of no list.",
+        smarthost_lists.folder,
+        absent="",
+    ),
     Key("tls", MAPPING, "none", "How the relay is reached and verified.", _mapping, TLS, absent={}),
 )
 

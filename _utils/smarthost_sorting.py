@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smarthost_lists import condition
+from smarthost_lists import addressed, condition
 from smarthost_places import SORTING, Places
 
 # What local(8) runs, for each message, as its recipient.
@@ -39,6 +39,29 @@ sync "$copy" && mv "$copy" "$maildir/new/$(date +%s).P$$.sorting" || exit 75
 """
 
 
+# The headers that name who has got a message, and those that say to whom it was written, as regular expressions. What
+# came in for one account may be written to others, too.
+_NAMES_RECIPIENT = (
+    "(Delivered|X-Delivered|X-Original|Envelope|X-Envelope)-To",
+    "(Original-)?(Resent-)?(To|Cc|Bcc)",
+)
+
+
+def sorts(record: dict[str, Any]) -> bool:
+    """
+    Tell whether mail is sorted at all.
+
+    record : dict
+        The regular shape of the pillar, from ``smarthost_pillar.check``.
+    """
+    return bool(_folders(record))
+
+
+def _folders(record: dict[str, Any]) -> list[str]:
+    """Return the folders of lists and accounts."""
+    return [item["folder"] for item in record["lists"] + record["accounts"] if item.get("folder")]
+
+
 def maildirs(record: dict[str, Any]) -> list[str]:
     """
     Return the folders that must be there before procmail(1) delivers, as paths below the user's home.
@@ -46,28 +69,45 @@ def maildirs(record: dict[str, Any]) -> list[str]:
     record : dict
         The regular shape of the pillar, from ``smarthost_pillar.check``.
 
-    procmail makes a list's maildir itself but not the folders above it, and without ``~/.maildir`` it delivers
+    procmail makes a maildir itself but not the folders above it, and without ``~/.maildir`` it delivers
     into the home directory.
     """
     folders = {".maildir"}
-    for item in record["lists"]:
-        parts = item["folder"].split("/")
+    for folder in _folders(record):
+        parts = folder.split("/")
         folders.update("/".join([".maildir", *parts[:depth]]) for depth in range(1, len(parts)))
     return sorted(folders)
 
 
 def mailbox_command(record: dict[str, Any], tables: str, procmail: str) -> str:
     """Return the command that sorts mail; without what it runs, mail stays in the queue."""
-    if not record["lists"]:
+    if not sorts(record):
         return ""
     return f'/bin/sh {Places().of(SORTING[tables])}/deliver {procmail} "$EXTENSION" || exit 75'
 
 
-def procmailrc(lists: list[dict[str, str]]) -> str:
-    """Return the recipes that sort mailing lists, the first that matches."""
-    recipes = (f"\n:0\n* {condition(item)}\n{item['folder']}/\n" for item in lists)
+def procmailrc(record: dict[str, Any]) -> str:
+    """
+    Return the recipes: those of the user, then those of the lists, then those of the accounts. The first one delivers.
+
+    record : dict
+        The regular shape of the pillar, from ``smarthost_pillar.check``.
+    """
+    recipes = "".join(f"\n:0\n* {condition(item)}\n{item['folder']}/\n" for item in record["lists"])
+    # An address counts before the domain that another account has.
+    senders = sorted(
+        ((sender, account["folder"]) for account in record["accounts"] for sender in account["senders"]),
+        key=lambda item: item[0].startswith("@"),
+    )
+    if any(folder for _, folder in senders):
+        # Reports on the user's own mail are for the inbox.
+        recipes += "\n:0\n* ! ^From:.*MAILER-DAEMON\n{\n"
+        for headers in _NAMES_RECIPIENT:
+            for sender, folder in senders:
+                recipes += f":0\n* {addressed(headers, sender)}\n{folder or '.'}/\n"
+        recipes += "}\n"
     # The recipes of the user come first: what they deliver is not sorted again. They may be in another directory then.
     return (
         "SHELL=/bin/sh\nMAILDIR=$HOME/.maildir\nINCLUDERC=$HOME/.procmailrc\nMAILDIR=$HOME/.maildir\n"
-        + "".join(recipes)
+        + recipes
     )

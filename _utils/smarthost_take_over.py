@@ -17,6 +17,7 @@ from smarthost_errors import CommandExecutionError
 from smarthost_files import read, read_if_there, remove, rewrite, to_ascii, write
 from smarthost_places import BY_HAND, TOP_FILES, Places
 from smarthost_plan import Plan
+from smarthost_sorting import sorts
 
 KEPT = ("main.cf", "master.cf")
 
@@ -61,8 +62,10 @@ def not_carried_over(places: Places, plan: Plan, record: dict[str, Any], home: s
     ]
     procmailrc = os.path.join(home, ".procmailrc")
     sorted_before = "procmail" in smarthost_by_hand.parameters(old["main.cf"]).get("mailbox_command", "")
-    if sorted_before and not record["lists"] and os.path.exists(procmailrc):
-        notes.append(f"{to_ascii(procmailrc)} is not read any more: it is when the pillar has lists.")
+    if sorted_before and not sorts(record) and os.path.exists(procmailrc):
+        notes.append(
+            f"{to_ascii(procmailrc)} is not read any more: it is when the pillar has lists, or a folder of an account."
+        )
     copies = " and ".join(os.path.join(config_dir, name + BY_HAND) for name in KEPT)
     return [*notes, f"The old main.cf and master.cf are kept as {copies}."]
 

@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_all_as_it_was(
             "The package with the SASL mechanism PLAIN is not installed in this qube",
         ),
         ("ca-certificates.crt", "ca-certificates.crt is not installed in this qube"),
-        ("procmail", "procmail, which sorts mail into lists, is not installed in this qube"),
+        ("procmail", "procmail, which sorts mail into folders, is not installed in this qube"),
     ],
 )
 def test_a_template_that_is_not_ready(qube: Qube, testmode: bool, missing: str, sentence: str) -> None:

@@ -130,7 +130,7 @@ NOT_SORTED = [
 ]
 
 # Brings all messages in by one connection, waits until the queue is empty, and tells the folder of each.
-_BRING_IN = r"""
+BRING_IN = r"""
 import json, os, smtplib, subprocess, sys, time
 messages = json.load(sys.stdin)
 smtp = smtplib.SMTP("127.0.0.1", timeout=30)
@@ -172,7 +172,7 @@ def folders(qube: Qube) -> dict[str, list[str]]:
         f"From: somebody@far.test\nTo: list@far.test\nX-Number: {number}\n{header}\n\nList-Id: <misc.openbsd.org>\n"
         for number, header in enumerate(headers)
     ]
-    found = json.loads(qube.run("python3", "-c", _BRING_IN, stdin=json.dumps(messages), timeout=120).stdout)
+    found = json.loads(qube.run("python3", "-c", BRING_IN, stdin=json.dumps(messages), timeout=120).stdout)
     return dict(zip(headers, found, strict=True))
 
 

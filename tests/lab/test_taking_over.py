@@ -142,7 +142,7 @@ def test_one_apply_takes_over_a_qube_set_up_by_hand(
         "Services of master.cf that are not carried over: mine/unix.",
         "Senders that had a relay and have no account now: old@c.test.",
         f"Files that stay in {CONFIG} and are not used: my_checks, my_transport, my_transport.db, saslpass.old.",
-        "/home/user/.procmailrc is not read any more: it is when the pillar has lists.",
+        "/home/user/.procmailrc is not read any more: it is when the pillar has lists, or a folder of an account.",
         f"The old main.cf and master.cf are kept as {CONFIG}/main.cf.by-hand and {CONFIG}/master.cf.by-hand.",
     ]
     assert notes == predicted.states[CONFIGURATION]["comment"].splitlines()[1:]

@@ -4,6 +4,7 @@
 from typing import Any
 
 from tests.malformed.shared import ACCOUNT, LINE_BREAK, Case, record
+from tests.samples import ALICE
 
 _FOLDER = (
     "List 1: folder must be a path below ~/.maildir, of up to 200 letters, digits, '.', '_', '+', '-' and '/' between"
@@ -69,6 +70,16 @@ INCOMING: list[Case] = [
         "misspelt key of a list",
         _list(dir="list"),
         ("List 1 has an unknown key: use folder, header, list_id, match, sender.",),
+    ),
+    (
+        "a folder of an account that leads elsewhere",
+        record(accounts=[ALICE | {"folder": "../sent"}]),
+        (_FOLDER.replace("List 1", "Account 1 (alice@example.com)"),),
+    ),
+    (
+        "a folder of an account that is a maildir's own",
+        record(accounts=[ALICE | {"folder": "work/new"}]),
+        ("Account 1 (alice@example.com): folder must not hold cur, new or tmp, which are a maildir's own.",),
     ),
     (
         "a list whose sender is in no account",
