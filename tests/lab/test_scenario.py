@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A day of the mail qube, by the real programs: mail is fetched, sorted, read, answered, and leaves by its account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .accounts import ALICE, BOB, pillar, unique
+from .mailbox import Mailbox
+from .test_programs import HOME, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .lab import Lab
+    from .qube import Qube, Template
+    from .relay import MX, Relay
+
+PACKAGES = ("fetchmail", "mutt", "neomutt", "sudo")
+LIST = "users.lists.test"
+FOLDER = f"{HOME}/.maildir/list/users"
+RECORD = pillar(ALICE, BOB, lists=[{"list_id": LIST, "folder": "list/users"}], mutt=True)
+
+
+def install(template: Template) -> Template:
+    """Put the programs into a template, and what Qubes has for sudo."""
+    template.start()
+    template.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES, timeout=180)
+    template.write("/etc/sudoers.d/qubes", "user ALL=(ALL) NOPASSWD: ALL\n", mode="0440")
+    template.shutdown()
+    return template
+
+
+def a_round(qube: Qube, mailbox: Mailbox, relay: Relay, program: str) -> None:
+    """Mail for BOB comes in, and is answered."""
+    subject = unique()
+    message = (
+        f"From: friend@far.test\r\nTo: {BOB.address}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@far.test>\r\n"
+        f"List-Id: Users <{LIST}>\r\n\r\nA question.\r\n"
+    )
+    mailbox.put(subject, message.encode())
+    fetched = mailbox.fetch(qube)
+    assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+    look = f"grep -rl --exclude-dir=tmp 'Subject: {subject}' {HOME}/.maildir"
+    found = qube.wait_for(lambda: qube.run("sh", "-c", look, check=False).stdout, "the mail")
+    assert found.startswith(f"{FOLDER}/new/")
+    assert found.count("\n") == 1
+    assert mailbox.names() == []
+    keys(qube, program, "<change-folder>=list/users<enter><last-entry><reply><send-message><quit>")
+    answer = relay.wait_for(f"Re: {subject}", diagnosis=qube.diagnosis)
+    assert (answer.login, answer.sender) == (BOB.login, BOB.address)
+    assert answer.recipients == ["friend@far.test"]
+    assert answer.message["In-Reply-To"] == f"<{subject}@far.test>"
+    assert len(relay.received(f"Re: {subject}")) == 1
+
+
+def test_mail_comes_in_is_sorted_and_answered_through_a_restart_and_another_template(
+    lab: Lab,
+    prepared: Template,
+    new_template: Callable[..., Template],
+    relay_a: Relay,
+    relay_b: Relay,
+    mx: MX,
+) -> None:
+    assert relay_a.running
+    template = install(prepared.clone(unique("debian-13-scenario")))
+    newer = new_template(suite="forky")
+    newer.apply("postfix_smarthost").check()
+    install(newer)
+    qube = lab.qube(unique("scenario"), template=template, pillar=RECORD)
+    try:
+        qube.apply("postfix_smarthost").check()
+        mailbox = Mailbox(relay_b, unique("box"))
+        a_round(qube, mailbox, relay_b, "mutt")
+        qube.restart()
+        a_round(qube, mailbox, relay_b, "neomutt")
+        qube.shutdown()
+        qube.template = newer
+        qube.start()
+        for program in ("mutt", "neomutt"):
+            a_round(qube, mailbox, relay_b, program)
+        assert qube.apply("postfix_smarthost").check().changed == []
+        assert mx.connections() == []
+    finally:
+        lab.remove(qube)
+        lab.remove(template)
