@@ -102,9 +102,11 @@ def configure(
             with _directories(missing, user):
                 if replace:
                     _Change(places, old, new, plan, record["user"], template).make()
+        muttrc = smarthost_mutt_line.keep(user, record["mutt"], test)
         for other in former:
-            smarthost_mutt_line.keep(other, False, test)
-        if muttrc := smarthost_mutt_line.keep(user, record["mutt"], test):
+            for how, paths in smarthost_mutt_line.keep(other, False, test).items():
+                muttrc[how] = muttrc.get(how, []) + paths
+        if muttrc:
             changes["muttrc"] = muttrc
         if record["mutt"] and smarthost_mutt_line.is_missing():
             notes.append(smarthost_mutt_line.MISSING)

@@ -126,5 +126,8 @@ def test_another_user_gets_it_and_the_former_one_gives_it_back(
     monkeypatch.setattr(pwd, "getpwnam", known.__getitem__)
     configured.record["user"] = "other"
     ret = applied(configured, test=False)
-    assert ret.changes["muttrc"] == {"added": [str(home / ".muttrc")]}
+    assert ret.changes["muttrc"] == {
+        "added": [str(home / ".muttrc")],
+        "removed": [str(configured.home / ".muttrc")],
+    }
     assert not (configured.home / ".muttrc").exists()
