@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Three at a time, a file at a time: the tests of a file share what takes long to make. They use a core each, or wait.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Debian packages: for the linters and the virtual environment; for the tests of the modules, which run Postfix's own
 # programs; for the lab.

