@@ -20,7 +20,7 @@ PASSWORD = "y0urP4ssw0rd"
 QUBES_YAML = "/srv/pillar/base/postfix_smarthost/qubes.yaml"
 
 # What topd's function does: a link to the top file for each of the roots where there is one.
-_QUBESCTL = """\
+QUBESCTL = """\
 #!/bin/sh
 echo "$*" >>/srv/calls
 case $1 in top.enable)
@@ -34,7 +34,7 @@ for place in /srv /etc/salt /var/lib/rpm /usr/local; do mkdir -p $place; mount -
 mkdir /usr/local/upper /usr/local/work
 mount -t overlay -o lowerdir=/usr/sbin,upperdir=/usr/local/upper,workdir=/usr/local/work overlay /usr/sbin
 cat >/usr/sbin/qubesctl <<'EOF'
-{_QUBESCTL}EOF
+{QUBESCTL}EOF
 chmod 755 /usr/sbin/qubesctl
 rpm() {{ command rpm --dbpath /var/lib/rpm "$@"; }}
 install() {{ rpm --nodeps -U "$@"; }}

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.checkout import ROOT
+from tests.functional.test_package import CACHES, NAME, PASSWORD, QUBES_YAML, QUBESCTL
 
 from . import rootfs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAME = "qubes-mgmt-salt-postfix-smarthost"
-QUBES_YAML = "/srv/pillar/base/postfix_smarthost/qubes.yaml"
-PASSWORD = "y0urP4ssw0rd"
-CACHES = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".*_cache", ".hypothesis", "dist")
 # What dom0 has: the packages that ours requires, and what their scripts need, which Debian's packages bring here.
 _DOM0 = """\
 Name: dom0
@@ -31,15 +28,6 @@ BuildArch: noarch
 Provides: qubes-mgmt-salt, qubes-mgmt-salt-dom0, python3-pyyaml, /bin/sh, /usr/bin/sh, /usr/bin/python3
 %description
 %files
-"""
-# What topd's function does.
-_QUBESCTL = """\
-#!/bin/sh
-echo "$*" >>/srv/calls
-case $1 in top.enable)
-	mkdir -p /srv/pillar/_tops/base
-	ln -sf /srv/pillar/base/postfix_smarthost/init.top /srv/pillar/_tops/base/postfix_smarthost.top
-esac
 """
 _ENTER = """\
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root" || exit 1
@@ -68,7 +56,7 @@ class Dom0:
         for name in ("upper/srv/new", "upper/usr/bin", "work", "root"):
             (place / name).mkdir(parents=True)
         program = self.upper / "usr/bin/qubesctl"
-        program.write_text(_QUBESCTL)
+        program.write_text(QUBESCTL)
         program.chmod(0o755)
         self._packages(self.upper / "srv/new")
 
