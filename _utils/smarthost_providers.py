@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from smarthost_provider_sheet import SHEET
 
-# The form of ``smarthost_provider_sheet``: a line of relay, port, TLS mode, user name and login, then its domains.
+# The form of ``smarthost_provider_sheet``: a line of relay, port, TLS mode, user name and login, and of the protocol,
+# host, port and TLS mode by which mail is fetched, where that is known, then its domains.
 # deltachat: github.com/deltachat/provider-db at 5c14381, its file _providers/NAME.md, checked there by hand.
 _BY_HAND = """\
-# https://www.fastmail.com/help/technical/servernamesandports.html; the domains: deltachat, fastmail.md
-smtp.fastmail.com 465 implicit address password
+# https://www.fastmail.com/help/technical/servernamesandports.html; domains and IMAP: deltachat, fastmail.md
+smtp.fastmail.com 465 implicit address password imap imap.fastmail.com 993 implicit
  fastmail.com fastmail.fm fastmail.cn fastmail.co.uk fastmail.com.au fastmail.de fastmail.es fastmail.fr fastmail.im
  fastmail.in fastmail.jp fastmail.mx fastmail.net fastmail.nl fastmail.org fastmail.se fastmail.to fastmail.tw
  fastmail.uk fastmail.us fastmailbox.net fea.st fmail.co.uk imap.cc imapmail.org internet-mail.org mailbolt.com
@@ -25,47 +26,47 @@ smtp.fastmail.com 465 implicit address password
  promessage.com sent.as sent.at sent.com speedymail.org ssl-mail.com swift-mail.com the-fastest.net theinternetemail.com
  warpmail.net xsmail.com yepmail.net your-mail.com eml.cc f-m.fm airpost.net allmail.net bestmail.us cluemail.com
  elitemail.org 123mail.org 150mail.com 16mail.com 2-mail.com 4email.net 50mail.com
-# https://kb.mailbox.org/en/private/e-mail/e-mail-configuration
-smtp.mailbox.org 465 implicit address password
+# https://kb.mailbox.org/en/private/e-mail/e-mail-configuration; IMAP: deltachat, mailbox.org.md
+smtp.mailbox.org 465 implicit address password imap imap.mailbox.org 993 implicit
  mailbox.org secure.mailbox.org
 # deltachat, migadu.md; the domains of its customers are not known here
-smtp.migadu.com 465 implicit address password
+smtp.migadu.com 465 implicit address password imap imap.migadu.com 993 implicit
  migadu.com
 # deltachat, riseup.net.md
-mail.riseup.net 465 implicit address password
+mail.riseup.net 465 implicit address password imap mail.riseup.net 993 implicit
  riseup.net
-# git.disroot.org/Disroot/Howto, pages/02.tutorials/03.Email/00.settings; the user name: deltachat, disroot.md
-disroot.org 465 implicit local-part password
+# git.disroot.org/Disroot/Howto, pages/02.tutorials/03.Email/00.settings; user name, IMAP: deltachat, disroot.md
+disroot.org 465 implicit local-part password imap disroot.org 993 implicit
  disroot.org
 # deltachat, autistici.org.md; the domains: www.autistici.org/get_service
-smtp.autistici.org 465 implicit address password
+smtp.autistici.org 465 implicit address password imap mail.autistici.org 993 implicit
  autistici.org inventati.org
 # deltachat, systemli.org.md
-mail.systemli.org 465 implicit address password
+mail.systemli.org 465 implicit address password imap mail.systemli.org 993 implicit
  systemli.org
 # deltachat, infomaniak.com.md
-mail.infomaniak.com 465 implicit address password
+mail.infomaniak.com 465 implicit address password imap mail.infomaniak.com 993 implicit
  ik.me
 # deltachat, purelymail.com.md
-smtp.purelymail.com 465 implicit address password
+smtp.purelymail.com 465 implicit address password imap imap.purelymail.com 993 implicit
  purelymail.com cheapermail.com placeq.com rethinkmail.com worldofmail.com
 # deltachat, mailo.com.md
-smtp.mailo.com 465 implicit address password
+smtp.mailo.com 465 implicit address password imap imap.mailo.com 993 implicit
  mailo.com
 # deltachat, mail.de.md
-smtp.mail.de 465 implicit address password
+smtp.mail.de 465 implicit address password imap imap.mail.de 993 implicit
  mail.de
 # deltachat, freenet.de.md
-mx.freenet.de 465 implicit address password
+mx.freenet.de 465 implicit address password imap mx.freenet.de 143 starttls
  freenet.de
 # deltachat, vivaldi.md
-smtp.vivaldi.net 587 starttls other password
+smtp.vivaldi.net 587 starttls other password imap imap.vivaldi.net 143 starttls
  vivaldi.net
 # deltachat, qq.md
-smtp.qq.com 465 implicit address password
+smtp.qq.com 465 implicit address password imap imap.qq.com 993 implicit
  foxmail.com
 # github.com/nix-community/home-manager, modules/accounts/email.nix (flavor runbox.com)
-mail.runbox.com 465 implicit address password
+mail.runbox.com 465 implicit address password imap mail.runbox.com 993 implicit
  runbox.com
 # github.com/nodemailer/nodemailer, lib/well-known/services.json
 smtp.kolabnow.com 465 implicit address password
@@ -139,6 +140,24 @@ _APP_PASSWORDS = {
 _ADMINISTRATOR_DECIDES = ("smtp.office365.com",)
 
 
+class Server(NamedTuple):
+    """
+    Where a provider has its users fetch their mail.
+
+    protocol
+        ``imap`` or ``pop3``.
+    host, port
+        Its server.
+    tls_mode
+        ``implicit`` or ``starttls``.
+    """
+
+    protocol: str
+    host: str
+    port: int
+    tls_mode: str
+
+
 class Provider(NamedTuple):
     """
     How a provider takes mail from its users.
@@ -151,6 +170,8 @@ class Provider(NamedTuple):
         What it wants to log in: ``address``, ``local-part`` or ``other``, which only the user knows.
     login
         ``password``, ``oauth2-or-password`` or ``oauth2-only``.
+    fetched
+        Where mail is fetched, None where that is not known.
     """
 
     relay: str
@@ -158,6 +179,7 @@ class Provider(NamedTuple):
     tls_mode: str
     username: str
     login: str
+    fetched: Server | None = None
 
 
 @functools.cache
@@ -175,11 +197,29 @@ def providers() -> dict[str, Provider]:
     facts: list[str] = []
     for line in (_BY_HAND + SHEET).splitlines():
         if line.startswith(" "):
-            relay, port, *rest = facts
-            found.update(dict.fromkeys(line.split(), Provider(relay, int(port), *rest)))
+            relay, port, tls_mode, username, login, *server = facts
+            fetched = Server(server[0], server[1], int(server[2]), server[3]) if server else None
+            provider = Provider(relay, int(port), tls_mode, username, login, fetched)
+            found.update(dict.fromkeys(line.split(), provider))
         elif not line.startswith("#"):
             facts = line.split()
     return found
+
+
+def fetched(domain: str, relay: str) -> Server | None:
+    """
+    Return where the mail of an account is fetched, None where that is not known.
+
+    domain : str
+        The domain of its address, in lower case.
+    relay : str
+        Its relay: a domain of one's own may be with a provider that is known.
+    """
+    of_domain = providers().get(domain)
+    if of_domain and of_domain.relay == relay:
+        return of_domain.fetched
+    found = {provider.fetched for provider in providers().values() if provider.relay == relay}
+    return found.pop() if len(found) == 1 else None
 
 
 def no_relay(domain: str) -> str:

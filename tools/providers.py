@@ -2,9 +2,10 @@
 """Write ``_utils/smarthost_provider_sheet.py`` from a sheet of facts: ``python -m tools.providers SHEET``.
 
 The sheet has a line for each mail domain: domain, relay, port, TLS (``implicit`` or ``starttls``), form of the user
-name (``address``, ``local part`` or ``other``) and kind of login (``password``, ``oauth2-or-password`` or
-``oauth2-only``), with tabs between them; what follows is not used, nor are lines that begin with ``#``. It is made from
-Thunderbird's ISP database, with the best TLS that a provider has. Of that only these facts are kept, and no text.
+name (``address``, ``local part`` or ``other``), kind of login (``password``, ``oauth2-or-password`` or
+``oauth2-only``), then host, port and TLS of its IMAP server and of its POP3 server, ``-`` where it has none, with tabs
+between them. Lines that begin with ``#`` are not used. It is made from Thunderbird's ISP database, with the best TLS
+that a provider has. Of that only these facts are kept, and no text.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ _HEAD = '''\
 """
 How providers of mail are reached, from a sheet: written by ``python -m tools.providers``, not by hand.
 
-For each relay a line of its port, TLS mode, form of the user name and kind of login, then its domains. Facts on
-{count} domains from Thunderbird's ISP database (github.com/thunderbird/autoconfig, commit c6ad796 of 2026-03-12, which
-is under the Mozilla Public License 2.0); what is added by hand is in ``smarthost_providers``.
+For each relay a line of its port, TLS mode, form of the user name and kind of login, and of how mail is fetched
+(protocol, host, port, TLS mode), then its domains. Facts on {count} domains from Thunderbird's ISP database
+(github.com/thunderbird/autoconfig, commit c6ad796 of 2026-03-12, which is under the Mozilla Public License 2.0); what
+is added by hand is in ``smarthost_providers``.
 """
 
 SHEET = """\\
 '''
+
+
+_TLS = ("implicit", "starttls")
 
 
 class SheetError(Exception):
@@ -49,10 +54,12 @@ def groups(sheet: str) -> dict[tuple[str, ...], list[str]]:
     for number, line in enumerate(sheet.splitlines(), 1):
         if not line or line.startswith("#"):
             continue
-        domain, relay, port, tls, username, login, *_ = line.split("\t")
+        domain, relay, port, tls, username, login, *servers = line.split("\t")
+        fetched = _fetched(servers)
         known = (
-            port.isdecimal()
-            and tls in ("implicit", "starttls")
+            fetched is not None
+            and port.isdecimal()
+            and tls in _TLS
             and username in ("address", "local part", "other")
             and login in ("password", "oauth2-or-password", "oauth2-only")
             and domain == domain.lower()
@@ -61,8 +68,19 @@ def groups(sheet: str) -> dict[tuple[str, ...], list[str]]:
         if not known:
             raise SheetError(f"line {number} is not as expected")
         seen.add(domain)
-        found.setdefault((relay, port, tls, username.replace(" ", "-"), login), []).append(domain)
+        facts = (relay, port, tls, username.replace(" ", "-"), login, *(fetched or ()))
+        found.setdefault(facts, []).append(domain)
     return {facts: sorted(found[facts]) for facts in sorted(found)}
+
+
+def _fetched(servers: list[str]) -> tuple[str, ...] | None:
+    """Return how mail is fetched, by IMAP if that can be had; None where a line is not as expected."""
+    if len(servers) != 6:
+        return None
+    for protocol, (host, port, tls) in (("imap", servers[:3]), ("pop3", servers[3:])):
+        if host != "-":
+            return (protocol, host, port, tls) if port.isdecimal() and tls in _TLS else None
+    return ()
 
 
 def written(sheet: str) -> str:

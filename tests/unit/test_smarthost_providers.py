@@ -8,21 +8,34 @@ import pytest
 
 import smarthost_provider_sheet
 import smarthost_providers
-from smarthost_providers import Provider, closest, no_relay, password_hint, providers, refuses_passwords
+from smarthost_providers import (
+    Provider,
+    Server,
+    closest,
+    fetched,
+    no_relay,
+    password_hint,
+    providers,
+    refuses_passwords,
+)
 from tools.providers import SheetError, groups, written
 
-# Of the sheet's lines, sorted, each cut to its first six columns: what the data was made of.
-DIGEST = "5a376bb4aae2936c7bcc279ca1336e9d8ea9231cb4fbd7b0174e628d732b8935"
+# Of the sheet's lines, sorted: six columns, then protocol, host, port and TLS of IMAP, of POP3 where there is no IMAP.
+DIGEST = "bbfc592d60b1444eec014e9bf2091461746d4941f83465d84188e5bd146aebde"
 LINE = "example.com\tsmtp.example.com\t465\timplicit\taddress\tpassword\timap.example.com\t993\timplicit\t-\t-\t-\n"
+
+
+def _imap(host: str) -> Server:
+    return Server("imap", host, 993, "implicit")
 
 
 def rows_of_the_sheet() -> list[str]:
     rows, facts = [], []
     for line in smarthost_provider_sheet.SHEET.splitlines():
         if line.startswith(" "):
-            relay, port, tls, username, login = facts
+            relay, port, tls, username, login, *fetched = facts
             form = username.replace("-", " ")
-            rows += ["\t".join((domain, relay, port, tls, form, login)) for domain in line.split()]
+            rows += ["\t".join((domain, relay, port, tls, form, login, *fetched)) for domain in line.split()]
         else:
             facts = line.split()
     return sorted(rows)
@@ -35,8 +48,14 @@ def test_the_data_says_of_each_domain_what_the_sheet_says() -> None:
 
 
 def test_the_script_writes_the_same_again() -> None:
-    sheet = "# a comment\n" + "".join(f"{row}\t-\t-\t-\n" for row in rows_of_the_sheet())
-    assert written(sheet) == smarthost_providers_text()
+    none = ("-", "-", "-")
+    sheet = ["# a comment"]
+    for row in rows_of_the_sheet():
+        *columns, protocol, host, port, tls = [*row.split("\t"), *(4 - (row.count("\t") - 5)) * ("-",)]
+        server = (host, port, tls)
+        both = (*none, *server) if protocol == "pop3" else (*server, *none)
+        sheet.append("\t".join((*columns, *both)))
+    assert written("\n".join(sheet)) == smarthost_providers_text()
 
 
 def smarthost_providers_text() -> str:
@@ -51,6 +70,9 @@ def smarthost_providers_text() -> str:
         LINE.replace("implicit", "none"),
         LINE.replace("\taddress", "\tnickname"),
         LINE.replace("password", "maybe"),
+        LINE.replace("993", "imaps"),
+        LINE.replace("993\timplicit", "143\tnone"),
+        LINE.replace("\t-\t-\t-", ""),
         LINE.replace("example.com\ts", "Example.com\ts"),
         LINE * 2,
     ],
@@ -68,6 +90,29 @@ def test_each_fact_is_one_that_an_account_takes() -> None:
         assert provider.tls_mode in ("implicit", "starttls")
         assert provider.username in ("address", "local-part", "other")
         assert provider.login in ("password", "oauth2-or-password", "oauth2-only")
+        if provider.fetched:
+            protocol, host, port, tls_mode = provider.fetched
+            assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", host)
+            assert (protocol, tls_mode, port) in {
+                ("imap", "implicit", 993),
+                ("imap", "starttls", 143),
+                ("pop3", "implicit", 995),
+                ("pop3", "starttls", 110),
+            }
+
+
+def test_mail_is_fetched_where_the_relay_s_provider_has_it() -> None:
+    """A domain of one's own may be with a provider that is known."""
+    google = Server("imap", "imap.gmail.com", 993, "implicit")
+    assert fetched("gmail.com", "smtp.gmail.com") == google
+    assert fetched("example.org", "smtp.gmail.com") == google
+    assert fetched("example.org", "smtp.fastmail.com") == Server("imap", "imap.fastmail.com", 993, "implicit")
+    assert fetched("vm.aikis.or.jp", "mail.aikis.or.jp") == Server(
+        "pop3", "mail.aikis.or.jp", 995, "implicit"
+    )
+    assert fetched("example.org", "mail.example.org") is None
+    assert fetched("gmail.com", "mail.example.org") is None
+    assert fetched("mailfence.com", "smtp.mailfence.com") is None
 
 
 def test_no_domain_stands_twice() -> None:
@@ -91,14 +136,34 @@ def test_each_hint_belongs_to_a_relay_and_can_be_shown() -> None:
 @pytest.mark.parametrize(
     ("domain", "provider"),
     [
-        ("gmail.com", Provider("smtp.gmail.com", 465, "implicit", "address", "oauth2-or-password")),
-        ("web.de", Provider("smtp.web.de", 465, "implicit", "local-part", "password")),
-        ("icloud.com", Provider("smtp.mail.me.com", 587, "starttls", "address", "password")),
-        ("posteo.de", Provider("posteo.de", 465, "implicit", "address", "password")),
-        ("fastmail.com", Provider("smtp.fastmail.com", 465, "implicit", "address", "password")),
-        ("mailbox.org", Provider("smtp.mailbox.org", 465, "implicit", "address", "password")),
-        ("disroot.org", Provider("disroot.org", 465, "implicit", "local-part", "password")),
-        ("riseup.net", Provider("mail.riseup.net", 465, "implicit", "address", "password")),
+        (
+            "gmail.com",
+            Provider(
+                "smtp.gmail.com", 465, "implicit", "address", "oauth2-or-password", _imap("imap.gmail.com")
+            ),
+        ),
+        ("web.de", Provider("smtp.web.de", 465, "implicit", "local-part", "password", _imap("imap.web.de"))),
+        (
+            "icloud.com",
+            Provider("smtp.mail.me.com", 587, "starttls", "address", "password", _imap("imap.mail.me.com")),
+        ),
+        ("posteo.de", Provider("posteo.de", 465, "implicit", "address", "password", _imap("posteo.de"))),
+        (
+            "fastmail.com",
+            Provider("smtp.fastmail.com", 465, "implicit", "address", "password", _imap("imap.fastmail.com")),
+        ),
+        (
+            "mailbox.org",
+            Provider("smtp.mailbox.org", 465, "implicit", "address", "password", _imap("imap.mailbox.org")),
+        ),
+        (
+            "disroot.org",
+            Provider("disroot.org", 465, "implicit", "local-part", "password", _imap("disroot.org")),
+        ),
+        (
+            "riseup.net",
+            Provider("mail.riseup.net", 465, "implicit", "address", "password", _imap("mail.riseup.net")),
+        ),
         ("mailfence.com", Provider("smtp.mailfence.com", 465, "implicit", "other", "password")),
     ],
 )
