@@ -3,85 +3,24 @@
 The pillar, declared once: each key with its type, its default, what it means and how it is read.
 
 ``smarthost_pillar`` reads a record by it. README.md's table and, by ``tools.json_schema``, pillar.schema.json are
-written from it (``make docs``).
+written from it (``make docs``). The keys of an account are in ``smarthost_account_keys``.
 To add a key, add its line here, and say in ``smarthost_plan`` what becomes of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import smarthost_lists
 import smarthost_qubes as qubes
 import smarthost_readers as readers
+from smarthost_account_keys import ACCOUNT
+from smarthost_keys import FLAG, LIST, MAPPING, TEXT, Key, Kind, mapping, one_of
 from smarthost_settings import TUNABLE
 
 TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
-TLS_MODES = ("implicit", "none", "starttls")
-AUTH = ("none", "password")
-DEFAULT_PORT = 587
-IMPLICIT_TLS_PORT = 465
-
-
-class Kind(NamedTuple):
-    """
-    A type of values.
-
-    words
-        What README.md calls it.
-    schema
-        The same in JSON Schema, for editors: what it takes may still be refused.
-    """
-
-    words: str
-    schema: dict[str, Any]
-
-
-class Key(NamedTuple):
-    """
-    A key of the pillar.
-
-    name, kind
-        As one writes it.
-    default
-        What holds without it, in the words of README.md; ``required`` for a key that has to be there.
-    meaning
-        What README.md says of it.
-    read
-        What brings a value into its regular form, or says what is wrong with it.
-    keys
-        Those of the mapping that it holds, or of each of the mappings in its list.
-    absent
-        The regular form of a key that is not there, unless a rule of ``smarthost_pillar`` finds it.
-    """
-
-    name: str
-    kind: Kind
-    default: str
-    meaning: str
-    read: readers.Reader
-    keys: tuple[Key, ...] = ()
-    absent: Any = None
-
-
-TEXT = Kind("text", {"type": "string"})
-FLAG = Kind("true or false", {"type": "boolean"})
-PORT = Kind("number", {"type": "integer", "minimum": 1, "maximum": 65535})
-LIST = Kind("list", {"type": ["array", "null"], "items": {"type": "string"}})
 ACCOUNTS = Kind("list", {"type": "array", "minItems": 1})
 ITEMS = Kind("list", {"type": ["array", "null"]})
-MAPPING = Kind("mapping", {"type": "object"})
-
-
-def _one_of(*choices: str) -> Kind:
-    return Kind(", ".join(f"`{choice}`" for choice in choices), {"enum": [*choices]})
-
-
-def _mapping(value: object) -> object:
-    return value
-
-
 _SETTINGS = Kind(
     "mapping",
     {
@@ -92,121 +31,6 @@ _SETTINGS = Kind(
         },
         "additionalProperties": False,
     },
-)
-
-TLS = (
-    Key(
-        "mode",
-        Kind("`starttls`, `implicit` or `none`", {"enum": ["starttls", "implicit", "none"]}),
-        "`implicit` on port 465, else `starttls`",
-        "When TLS begins. `none` is for a [program in this qube]"
-        "(docs/relays.md#proton-bridge-and-other-programs-in-the-qube), with 127.0.0.1, ::1 or `localhost`"
-        " as its relay.",
-        readers.choice(*TLS_MODES),
-    ),
-    Key(
-        "ca",
-        TEXT,
-        "none",
-        "PEM certificate of a [private CA](docs/relays.md#a-relay-with-a-private-ca). Only this CA is then"
-        " trusted for this relay, and it is trusted for no other.",
-        readers.ca,
-        absent="",
-    ),
-    Key(
-        "fingerprint",
-        LIST,
-        "none",
-        "SHA-256 fingerprints of the relay's certificate or public key. Only a relay with one of them is then trusted."
-        " Without this key and `ca`, the system's CAs must vouch for the name of the relay.",
-        readers.fingerprints,
-        absent=[],
-    ),
-)
-
-ACCOUNT = (
-    Key(
-        "address",
-        TEXT,
-        "required",
-        "Mail from this address leaves through this account. A whole domain goes in `senders`.",
-        readers.address,
-    ),
-    Key(
-        "relay",
-        TEXT,
-        "that of the provider, if it is known",
-        "Host name of the provider's submission server. An IP address needs a fingerprint, unless `tls:mode` is `none`."
-        " `localhost` means 127.0.0.1.",
-        readers.relay,
-    ),
-    Key(
-        "auth",
-        Kind("`password` or `none`", {"enum": [*AUTH]}),
-        "`password`",
-        "`none`: the relay accepts mail without a login. Its certificate is still verified."
-        " See [A relay without a login](docs/relays.md#a-relay-without-a-login).",
-        readers.choice(*AUTH),
-        absent="password",
-    ),
-    Key("port", PORT, "that of the provider, else 587", "TCP port of the relay.", readers.port),
-    Key(
-        "username",
-        TEXT,
-        "as the provider wants it, else the address",
-        "The name to log in with, without a colon.",
-        readers.username,
-    ),
-    Key(
-        "password",
-        TEXT,
-        "required, or the next one",
-        "Any text, except for line breaks and NUL, which Postfix cannot hold, and for what cannot be seen or told"
-        " apart: white space at either end, control characters, zero-width spaces and the like. Quote it: without"
-        " quotes, YAML reads `0123` as a number.",
-        readers.password,
-    ),
-    Key(
-        "password_base64",
-        TEXT,
-        "none",
-        "The password in base64: `printf %s 'PASSWORD' \\| base64 -w 0`.",
-        readers.password_base64,
-    ),
-    Key(
-        "password_command",
-        LIST,
-        "none",
-        "In `qubes.yaml` only: dom0 runs this program with its arguments at each apply, and takes the first line that"
-        " it prints for the password, as in `[qvm-run, --pass-io, vault, 'pass mail/me']`.",
-        readers.only_in_dom0,
-    ),
-    Key(
-        "senders",
-        LIST,
-        "none",
-        'More addresses that send through this account. `"@example.com"` stands for every address of that domain that'
-        " no other account lists.",
-        readers.each(readers.sender, "sender {}"),
-        absent=[],
-    ),
-    Key(
-        "default",
-        FLAG,
-        "false",
-        "Local senders use this account. If no account is the default, they use the first one.",
-        readers.flag,
-        absent=False,
-    ),
-    Key(
-        "folder",
-        TEXT,
-        "none",
-        "Maildir below `~/.maildir` for mail that is written to this account, and is of no list.",
-        smarthost_lists.folder,
-        absent="",
-    ),
-    Key("tls", MAPPING, "none", "How the relay is reached and verified.", _mapping, TLS, absent={}),
 )
 
 LISTS = (
@@ -288,7 +112,7 @@ QUBE = (
 )
 
 RECORD = (
-    Key("accounts", ACCOUNTS, "required", "The accounts, at least one.", _mapping, ACCOUNT),
+    Key("accounts", ACCOUNTS, "required", "The accounts, at least one.", mapping, ACCOUNT),
     Key(
         "discard_senders",
         LIST,
@@ -353,7 +177,7 @@ RECORD = (
     ),
     Key(
         "table_type",
-        _one_of(*TABLE_TYPES),
+        one_of(*TABLE_TYPES),
         "`auto`",
         "Type of Postfix's tables. `auto` is what the installed Postfix prefers. cdb and lmdb need a package of their"
         " own in the template.",
@@ -370,11 +194,6 @@ RECORD = (
         absent="user",
     ),
 )
-
-
-def names(keys: tuple[Key, ...]) -> list[str]:
-    """Return the names of some keys, sorted."""
-    return sorted(key.name for key in keys)
 
 
 def paths(keys: tuple[Key, ...] = RECORD, above: str = "") -> Iterator[tuple[str, Key]]:

@@ -17,6 +17,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+import smarthost_account_keys
 import smarthost_schema
 import smarthost_settings
 from smarthost_text import in_typographic_quotes, odd_characters
@@ -175,7 +176,7 @@ def account(random: Random, senders: list[str], policies: dict[tuple[str, int], 
         tls["mode"] = "none"
     # One relay and port has one policy.
     host = made["relay"].lower().replace("localhost", "127.0.0.1")
-    tls = policies.setdefault((host, port or smarthost_schema.DEFAULT_PORT), tls)
+    tls = policies.setdefault((host, port or smarthost_account_keys.DEFAULT_PORT), tls)
     return made | ({"tls": tls} if tls else {})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from smarthost_schema import ACCOUNTS, ITEMS, RECORD, Key
+from smarthost_keys import Key
+from smarthost_schema import ACCOUNTS, ITEMS, RECORD
 
 
 def json_schema() -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from smarthost_account_keys import ACCOUNT, TLS
+from smarthost_keys import names
 from smarthost_pillar import check, problems
-from smarthost_schema import ACCOUNT, LISTS, RECORD, TLS, names, paths
+from smarthost_schema import LISTS, RECORD, paths
 from tests.checkout import ROOT
 from tests.malformed import MALFORMED
 from tests.samples import ALICE

@@ -11,8 +11,10 @@ from hypothesis import given
 
 import smarthost_plan
 import smarthost_schema
+from smarthost_account_keys import ACCOUNT
+from smarthost_keys import names
 from smarthost_pillar import normalise, problems
-from smarthost_schema import ACCOUNT, RECORD, names
+from smarthost_schema import RECORD
 from smarthost_settings import refused
 from tests.malformed import MALFORMED
 from tests.records import FACTS, anything, fuzz, hostile, password, randoms, record, records, username

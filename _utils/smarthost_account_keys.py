@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys of an account, declared once; see ``smarthost_schema``."""
+
+from __future__ import annotations
+
+import smarthost_lists
+import smarthost_readers as readers
+from smarthost_keys import FLAG, LIST, MAPPING, PORT, TEXT, Key, Kind, mapping
+
+TLS_MODES = ("implicit", "none", "starttls")
+AUTH = ("none", "password")
+DEFAULT_PORT = 587
+IMPLICIT_TLS_PORT = 465
+
+TLS = (
+    Key(
+        "mode",
+        Kind("`starttls`, `implicit` or `none`", {"enum": ["starttls", "implicit", "none"]}),
+        "`implicit` on port 465, else `starttls`",
+        "When TLS begins. `none` is for a [program in this qube]"
+        "(docs/relays.md#proton-bridge-and-other-programs-in-the-qube), with 127.0.0.1, ::1 or `localhost`"
+        " as its relay.",
+        readers.choice(*TLS_MODES),
+    ),
+    Key(
+        "ca",
+        TEXT,
+        "none",
+        "PEM certificate of a [private CA](docs/relays.md#a-relay-with-a-private-ca). Only this CA is then"
+        " trusted for this relay, and it is trusted for no other.",
+        readers.ca,
+        absent="",
+    ),
+    Key(
+        "fingerprint",
+        LIST,
+        "none",
+        "SHA-256 fingerprints of the relay's certificate or public key. Only a relay with one of them is then trusted."
+        " Without this key and `ca`, the system's CAs must vouch for the name of the relay.",
+        readers.fingerprints,
+        absent=[],
+    ),
+)
+
+ACCOUNT = (
+    Key(
+        "address",
+        TEXT,
+        "required",
+        "Mail from this address leaves through this account. A whole domain goes in `senders`.",
+        readers.address,
+    ),
+    Key(
+        "relay",
+        TEXT,
+        "that of the provider, if it is known",
+        "Host name of the provider's submission server. An IP address needs a fingerprint, unless `tls:mode` is `none`."
+        " `localhost` means 127.0.0.1.",
+        readers.relay,
+    ),
+    Key(
+        "auth",
+        Kind("`password` or `none`", {"enum": [*AUTH]}),
+        "`password`",
+        "`none`: the relay accepts mail without a login. Its certificate is still verified."
+        " See [A relay without a login](docs/relays.md#a-relay-without-a-login).",
+        readers.choice(*AUTH),
+        absent="password",
+    ),
+    Key("port", PORT, "that of the provider, else 587", "TCP port of the relay.", readers.port),
+    Key(
+        "username",
+        TEXT,
+        "as the provider wants it, else the address",
+        "The name to log in with, without a colon.",
+        readers.username,
+    ),
+    Key(
+        "password",
+        TEXT,
+        "required, or the next one",
+        "Any text, except for line breaks and NUL, which Postfix cannot hold, and for what cannot be seen or told"
+        " apart: white space at either end, control characters, zero-width spaces and the like. Quote it: without"
+        " quotes, YAML reads `0123` as a number.",
+        readers.password,
+    ),
+    Key(
+        "password_base64",
+        TEXT,
+        "none",
+        "The password in base64: `printf %s 'PASSWORD' \\| base64 -w 0`.",
+        readers.password_base64,
+    ),
+    Key(
+        "password_command",
+        LIST,
+        "none",
+        "In `qubes.yaml` only: dom0 runs this program with its arguments at each apply, and takes the first line that"
+        " it prints for the password, as in `[qvm-run, --pass-io, vault, 'pass mail/me']`.",
+        readers.only_in_dom0,
+    ),
+    Key(
+        "senders",
+        LIST,
+        "none",
+        'More addresses that send through this account. `"@example.com"` stands for every address of that domain that'
+        " no other account lists.",
+        readers.each(readers.sender, "sender {}"),
+        absent=[],
+    ),
+    Key(
+        "default",
+        FLAG,
+        "false",
+        "Local senders use this account. If no account is the default, they use the first one.",
+        readers.flag,
+        absent=False,
+    ),
+    Key(
+        "folder",
+        TEXT,
+        "none",
+        "Maildir below `~/.maildir` for mail that is written to this account, and is of no list.",
+        smarthost_lists.folder,
+        absent="",
+    ),
+    Key("tls", MAPPING, "none", "How the relay is reached and verified.", mapping, TLS, absent={}),
+)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Check the accounts of a record, and bring them into their regular shape.
+
+Pure functions. What each key takes by itself, ``smarthost_account_keys`` declares; here are the rules between keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import smarthost_providers
+from smarthost_account_keys import ACCOUNT, DEFAULT_PORT, IMPLICIT_TLS_PORT, TLS
+from smarthost_keys import Key, names
+from smarthost_names import is_ip_address, is_loopback
+from smarthost_reading import Reading
+
+
+class AccountsReading(Reading):
+    """The reading of the accounts of one record."""
+
+    def accounts(self, value: object) -> list[dict[str, Any]]:
+        """Return the accounts in their regular shape, the default one first, each with its ``where`` for sentences."""
+        if not isinstance(value, list) or not value:
+            self.tell("accounts must be a list with at least one account (each item begins with a dash)")
+            return []
+        accounts = [self._account(item, number) for number, item in enumerate(value, 1)]
+        whole = [account for account in accounts if account]
+        self._one_default(whole)
+        self._each_sender_once(whole)
+        self._one_policy_per_relay(whole)
+        return sorted(whole, key=lambda account: not account["default"])
+
+    def _account(self, item: object, number: int) -> dict[str, Any] | None:
+        where = f"Account {number}"
+        if not isinstance(item, dict):
+            self.tell(f"{where} must be a mapping with address and password")
+            return None
+        keys = {key.name: key for key in ACCOUNT}
+        address = self.value(item, keys["address"], f"{where}: ", "")
+        if address:
+            where += f" ({address})"
+        self.unknown_keys(item, ACCOUNT, where)
+        read = {
+            name: self.value(item, key, f"{where}: ", key.absent)
+            for name, key in keys.items()
+            if name not in ("address", "password", "password_base64", "tls")
+        }
+        tls = self._tls(item.get("tls", {}), where)
+        way = self._way(item, read, tls, address, where)
+        logs_in = read["auth"] == "password"
+        if not logs_in and {"password", "password_base64", "username"} & {*item}:
+            self.tell(f"{where}: auth: none logs in nowhere: leave out username and password, or auth")
+        return {
+            "address": address,
+            "where": where,
+            **way,
+            "auth": read["auth"],
+            "username": way["username"] if logs_in else "",
+            "password": self._password(item, keys, where) if logs_in else "",
+            "senders": [sender.lower() for sender in (address, *read["senders"]) if sender],
+            "fingerprints": tls["fingerprint"],
+            "ca": tls["ca"],
+            "default": read["default"],
+            "folder": read["folder"],
+        }
+
+    def _tls(self, value: object, where: str) -> dict[str, Any]:
+        where += ": tls"
+        if not isinstance(value, dict):
+            *most, last = names(TLS)
+            self.tell(f"{where} must be a mapping with {', '.join(most)} or {last}")
+            value = {}
+        self.unknown_keys(value, TLS, where)
+        if value.get("mode") == "none" and {"ca", "fingerprint"} & {*value}:
+            self.tell(
+                f"{where}: mode none has no certificate to verify: leave out ca and fingerprint, or mode"
+            )
+        elif {"ca", "fingerprint"} <= {*value}:
+            self.tell(f"{where} has ca and fingerprint: keep one, which alone then decides")
+        return {key.name: self.value(value, key, f"{where}: ", key.absent) for key in TLS}
+
+    def _way(self, item: dict, read: dict, tls: dict, address: str, where: str) -> dict[str, Any]:
+        """Find what leads to the relay: relay, port, TLS mode and user name, and which of them follow the provider."""
+        provider = None
+        if "relay" not in item and address:
+            provider = self._provider(address, where)
+        relay = read["relay"] or (provider.relay if provider else "")
+        if tls["mode"] == "none":
+            if "relay" in item and not is_loopback(relay):
+                self.tell(
+                    f"{where}: tls: mode none is for a program in this qube only, with 127.0.0.1, ::1 or localhost for"
+                    " relay: anywhere else the password and the mail would be in clear text"
+                )
+                relay = ""
+        elif is_ip_address(relay) and not tls["fingerprint"]:
+            self.tell(
+                f"{where}: relay is an IP address, which no certificate can prove: give the host name, or pin the"
+                " certificate with tls: {fingerprint: [...]}"
+            )
+            relay = ""
+        why = smarthost_providers.refuses_passwords(relay, provider is not None)
+        if why and read["auth"] == "password":
+            self.tell(f"{where}: {why}")
+        port = read["port"] or (provider.port if provider else DEFAULT_PORT)
+        usual = "implicit" if port == IMPLICIT_TLS_PORT else "starttls"
+        if provider and port == provider.port:
+            usual = provider.tls_mode
+        username = read["username"]
+        if "username" not in item:
+            username = _username(address, provider.username) if provider else address
+            if address and not username:
+                self.tell(f"{where}: username must be given: for {relay} it is not the address")
+        given = {
+            "relay": item,
+            "port": item,
+            "tls:mode": {"tls:mode": 1} if tls["mode"] else {},
+            "username": item,
+        }
+        return {
+            "relay": relay,
+            "port": port,
+            "username": username or "",
+            "tls_mode": tls["mode"] or usual,
+            "derived": [key for key, place in given.items() if provider and key not in place],
+        }
+
+    def _provider(self, address: str, where: str) -> smarthost_providers.Provider | None:
+        """Find the provider of an address, or ask for the relay."""
+        domain = address.rpartition("@")[2].lower()
+        provider = smarthost_providers.providers().get(domain)
+        if provider:
+            return provider
+        if why := smarthost_providers.no_relay(domain):
+            self.tell(f"{where}: {why}")
+            return None
+        close = smarthost_providers.closest(domain)
+        meant = f"did you mean {close}? Else give relay," if close else "give relay,"
+        self.tell(
+            f"{where}: {domain} is no provider that is known here: {meant} the host name of its submission server"
+        )
+        return None
+
+    def _password(self, item: dict, keys: dict[str, Key], where: str) -> str:
+        there = [name for name in ("password", "password_base64") if name in item]
+        if len(there) != 1:
+            few = "has two passwords: keep" if there else "has no password: give"
+            self.tell(f"{where} {few} password or password_base64")
+            return ""
+        return self.value(item, keys[there[0]], f"{where}: ", "")
+
+    def _one_default(self, accounts: list[dict[str, Any]]) -> None:
+        chosen = [account["where"] for account in accounts if account["default"]]
+        if len(chosen) > 1:
+            self.tell(f"{' and '.join(chosen)} are each the default: keep default: true in one of them")
+
+    def _each_sender_once(self, accounts: list[dict[str, Any]]) -> None:
+        seen: dict[str, str] = {}
+        for account in accounts:
+            for sender in account["senders"]:
+                if sender in seen:
+                    self.tell(
+                        f"{account['where']}: {sender} stands already in {seen[sender]}: keep it in one account"
+                    )
+                seen.setdefault(sender, account["where"])
+
+    def _one_policy_per_relay(self, accounts: list[dict[str, Any]]) -> None:
+        seen: dict[tuple[str, int], dict[str, Any]] = {}
+        for account in accounts:
+            first = seen.setdefault((account["relay"], account["port"]), account)
+            same = all(first[key] == account[key] for key in ("tls_mode", "ca"))
+            if account["relay"] and not (same and {*first["fingerprints"]} == {*account["fingerprints"]}):
+                self.tell(
+                    f"{account['where']}: tls differs from {first['where']}, which uses the same relay and port"
+                )
+
+
+def _username(address: str, form: str) -> str:
+    """Return the user name that a provider wants, an empty text where only the user knows it."""
+    return {"address": address, "local-part": address.rpartition("@")[0]}.get(form, "")
