@@ -6,11 +6,20 @@ from __future__ import annotations
 import smarthost_lists
 import smarthost_readers as readers
 from smarthost_keys import FLAG, LIST, MAPPING, PORT, TEXT, Key, Kind, mapping
+from smarthost_mailboxes import mailbox
 
 TLS_MODES = ("implicit", "none", "starttls")
 AUTH = ("none", "password")
 DEFAULT_PORT = 587
 IMPLICIT_TLS_PORT = 465
+# Of fetching (RFC 8314); the ports by when TLS begins: with the connection, or by a command.
+PROTOCOLS = ("imap", "pop3")
+IMPLICIT_PORTS = {"imap": 993, "pop3": 995}
+CLEAR_PORTS = {"imap": 143, "pop3": 110}
+INBOX = "INBOX"
+# In seconds; a provider may take more looks for an attack.
+INTERVALS = (60, 86400)
+INTERVAL = 300
 
 TLS = (
     Key(
@@ -39,6 +48,68 @@ TLS = (
         " Without this key and `ca`, the system's CAs must vouch for the name of the relay.",
         readers.fingerprints,
         absent=[],
+    ),
+)
+
+FETCH = (
+    Key(
+        "server",
+        TEXT,
+        "that of the provider, if it is known",
+        "Host name of its IMAP or POP3 server.",
+        readers.mail_server,
+        absent="",
+    ),
+    Key(
+        "protocol",
+        Kind("`imap` or `pop3`", {"enum": [*PROTOCOLS]}),
+        "`imap`",
+        "POP3 has one mailbox, and tells of no new mail by itself.",
+        readers.choice(*PROTOCOLS),
+    ),
+    Key("port", PORT, "that of protocol and TLS mode", "TCP port of the server.", readers.port),
+    Key("username", TEXT, "that of the account", "The name to log in with there.", readers.username),
+    Key("password", TEXT, "that of the account", "The password there.", readers.password),
+    Key("password_base64", TEXT, "none", "The same in base64.", readers.password_base64),
+    Key("password_command", LIST, "none", "As `accounts:password_command`.", readers.only_in_dom0),
+    Key(
+        "folders",
+        LIST,
+        "`[INBOX]`",
+        "The mailboxes at the server that are fetched. With IMAP and one of them, new mail comes at once (IDLE).",
+        readers.each(mailbox, "folder {}"),
+        absent=[],
+    ),
+    Key(
+        "keep",
+        FLAG,
+        "false",
+        "What is fetched stays at the server, too.",
+        readers.flag,
+        absent=False,
+    ),
+    Key(
+        "interval",
+        Kind("number", {"type": "integer", "minimum": INTERVALS[0], "maximum": INTERVALS[1]}),
+        str(INTERVAL),
+        "Seconds between two looks at the server.",
+        readers.seconds(*INTERVALS),
+        absent=INTERVAL,
+    ),
+    Key(
+        "tls",
+        MAPPING,
+        "that of the relay, if it is the same host",
+        "How the server is reached and verified.",
+        mapping,
+        (
+            TLS[0]._replace(
+                default="`starttls` on port 143 or 110, else `implicit`", meaning="As `accounts:tls:mode`."
+            ),
+            TLS[1]._replace(meaning="As `accounts:tls:ca`."),
+            TLS[2]._replace(meaning="As `accounts:tls:fingerprint`."),
+        ),
+        absent={},
     ),
 )
 
@@ -125,4 +196,14 @@ ACCOUNT = (
         absent="",
     ),
     Key("tls", MAPPING, "none", "How the relay is reached and verified.", mapping, TLS, absent={}),
+    Key(
+        "fetch",
+        Kind("true, or a mapping", {"type": ["boolean", "object"]}),
+        "false",
+        "Mail of this account is fetched, too: with a known provider, `true` is enough. See"
+        " [Fetching mail](docs/fetching.md).",
+        mapping,
+        FETCH,
+        absent=False,
+    ),
 )

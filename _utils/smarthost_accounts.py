@@ -10,7 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 import smarthost_providers
-from smarthost_account_keys import ACCOUNT, DEFAULT_PORT, IMPLICIT_TLS_PORT, TLS
+from smarthost_account_keys import (
+    ACCOUNT,
+    CLEAR_PORTS,
+    DEFAULT_PORT,
+    FETCH,
+    IMPLICIT_PORTS,
+    IMPLICIT_TLS_PORT,
+    INBOX,
+    PROTOCOLS,
+    TLS,
+)
 from smarthost_keys import Key, names
 from smarthost_names import is_ip_address, is_loopback
 from smarthost_reading import Reading
@@ -29,6 +39,7 @@ class AccountsReading(Reading):
         self._one_default(whole)
         self._each_sender_once(whole)
         self._one_policy_per_relay(whole)
+        self._each_mailbox_once(whole)
         return sorted(whole, key=lambda account: not account["default"])
 
     def _account(self, item: object, number: int) -> dict[str, Any] | None:
@@ -44,14 +55,14 @@ class AccountsReading(Reading):
         read = {
             name: self.value(item, key, f"{where}: ", key.absent)
             for name, key in keys.items()
-            if name not in ("address", "password", "password_base64", "tls")
+            if name not in ("address", "password", "password_base64", "tls", "fetch")
         }
         tls = self._tls(item.get("tls", {}), where)
         way = self._way(item, read, tls, address, where)
         logs_in = read["auth"] == "password"
         if not logs_in and {"password", "password_base64", "username"} & {*item}:
             self.tell(f"{where}: auth: none logs in nowhere: leave out username and password, or auth")
-        return {
+        account = {
             "address": address,
             "where": where,
             **way,
@@ -64,6 +75,7 @@ class AccountsReading(Reading):
             "default": read["default"],
             "folder": read["folder"],
         }
+        return {**account, "fetch": self._fetch(item.get("fetch", False), account, where)}
 
     def _tls(self, value: object, where: str) -> dict[str, Any]:
         where += ": tls"
@@ -86,19 +98,8 @@ class AccountsReading(Reading):
         if "relay" not in item and address:
             provider = self._provider(address, where)
         relay = read["relay"] or (provider.relay if provider else "")
-        if tls["mode"] == "none":
-            if "relay" in item and not is_loopback(relay):
-                self.tell(
-                    f"{where}: tls: mode none is for a program in this qube only, with 127.0.0.1, ::1 or localhost for"
-                    " relay: anywhere else the password and the mail would be in clear text"
-                )
-                relay = ""
-        elif is_ip_address(relay) and not tls["fingerprint"]:
-            self.tell(
-                f"{where}: relay is an IP address, which no certificate can prove: give the host name, or pin the"
-                " certificate with tls: {fingerprint: [...]}"
-            )
-            relay = ""
+        if "relay" in item:
+            relay = self._verified(relay, "relay", tls["mode"], tls["fingerprint"], where)
         why = smarthost_providers.refuses_passwords(relay, provider is not None)
         if why and read["auth"] == "password":
             self.tell(f"{where}: {why}")
@@ -124,6 +125,110 @@ class AccountsReading(Reading):
             "tls_mode": tls["mode"] or usual,
             "derived": [key for key, place in given.items() if provider and key not in place],
         }
+
+    def _verified(self, host: str, key: str, mode: str | None, fingerprints: list[str], where: str) -> str:
+        """Return a host that can be known for what it is, "" for another one."""
+        if mode == "none":
+            if is_loopback(host):
+                return host
+            self.tell(
+                f"{where}: tls: mode none is for a program in this qube only, with 127.0.0.1, ::1 or localhost for"
+                f" {key}: anywhere else the password and the mail would be in clear text"
+            )
+        elif is_ip_address(host) and not fingerprints:
+            self.tell(
+                f"{where}: {key} is an IP address, which no certificate can prove: give the host name, or pin the"
+                " certificate with tls: {fingerprint: [...]}"
+            )
+        else:
+            return host
+        return ""
+
+    def _fetch(self, value: object, account: dict[str, Any], where: str) -> dict[str, Any]:
+        """Return how the mail of an account is fetched, {} if it is not."""
+        where += ": fetch"
+        if value is False or value is None:
+            return {}
+        if value is not True and not isinstance(value, dict):
+            self.tell(f"{where} must be true, or a mapping such as {{server: imap.example.com}}")
+            return {}
+        item = {} if value is True else value
+        self.unknown_keys(item, FETCH, where)
+        keys = {key.name: key for key in FETCH}
+        read = {
+            name: self.value(item, key, f"{where}: ", key.absent)
+            for name, key in keys.items()
+            if name not in ("password", "password_base64", "tls")
+        }
+        known = None if "server" in item else self._fetched(read, account, where)
+        server = read["server"] or (known.host if known else "")
+        if "tls" in item or server != account["relay"]:
+            tls = self._tls(item.get("tls", {}), where)
+        else:
+            # What vouches for a host at one port does so at another.
+            tls = {"fingerprint": account["fingerprints"], "ca": account["ca"], "mode": None}
+            tls["mode"] = "none" if account["tls_mode"] == "none" else None
+        if "server" in item:
+            server = self._verified(server, "server", tls["mode"], tls["fingerprint"], where)
+        protocol = known.protocol if known else read["protocol"] or PROTOCOLS[0]
+        if read["folders"] and protocol == "pop3":
+            self.tell(f"{where}: folders is for IMAP: a POP3 server has one mailbox, so leave it out")
+        if why := smarthost_providers.has_no_password(server):
+            self.tell(f"{where}: {why}")
+        mode = tls["mode"] or (known.tls_mode if known and read["port"] in (None, known.port) else None)
+        mode = mode or ("starttls" if read["port"] in CLEAR_PORTS.values() else "implicit")
+        usual = IMPLICIT_PORTS[protocol] if mode == "implicit" else CLEAR_PORTS[protocol]
+        username = read["username"] or account["username"]
+        if not username and "username" not in item and account["address"]:
+            username = account["address"]
+        return {
+            "server": server,
+            "protocol": protocol,
+            "port": read["port"] or usual,
+            "tls_mode": mode,
+            "fingerprints": tls["fingerprint"],
+            "ca": tls["ca"],
+            "username": username or "",
+            "password": self._fetch_password(item, keys, account, where),
+            "folders": read["folders"] or ([INBOX] if protocol == "imap" else []),
+            "keep": read["keep"],
+            "interval": read["interval"],
+        }
+
+    def _fetched(self, read: dict, account: dict[str, Any], where: str) -> smarthost_providers.Server | None:
+        """Find the server of a provider, or ask for one."""
+        domain = account["address"].rpartition("@")[2].lower()
+        known = smarthost_providers.fetched(domain, account["relay"])
+        wanted = read["protocol"]
+        if known and wanted in (None, known.protocol):
+            return known
+        if account["relay"]:
+            of = f" by {wanted.upper()}" if wanted else ""
+            self.tell(
+                f"{where}: server must be given: where mail of {account['relay']} is fetched{of} is not known here"
+            )
+        return None
+
+    def _fetch_password(self, item: dict, keys: dict[str, Key], account: dict[str, Any], where: str) -> str:
+        """Return its own password, else that of the account."""
+        if {"password", "password_base64"} & {*item} or account["auth"] == "none":
+            return self._password(item, keys, where)
+        return account["password"]
+
+    def _each_mailbox_once(self, accounts: list[dict[str, Any]]) -> None:
+        seen: dict[tuple[Any, ...], str] = {}
+        for account in accounts:
+            fetch = account["fetch"]
+            if not fetch.get("server"):
+                continue
+            for folder in fetch["folders"] or [""]:
+                mailbox = (fetch["server"], fetch["username"], folder)
+                if mailbox in seen:
+                    self.tell(
+                        f"{account['where']}: fetch: the same mailbox is fetched for {seen[mailbox]}: keep it in one"
+                    )
+                    break
+                seen[mailbox] = account["where"]
 
     def _provider(self, address: str, where: str) -> smarthost_providers.Provider | None:
         """Find the provider of an address, or ask for the relay."""

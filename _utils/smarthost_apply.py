@@ -22,6 +22,7 @@ from typing import Any
 
 import smarthost_disk
 import smarthost_facts
+import smarthost_fetchmail
 import smarthost_in_use
 import smarthost_mutt_line
 import smarthost_pillar
@@ -34,6 +35,7 @@ import smarthost_sorting
 import smarthost_staging
 import smarthost_take_over
 from smarthost_errors import CommandExecutionError
+from smarthost_fetchmailrc import fetched
 from smarthost_files import acting_as, locked, make_public, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
 from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
@@ -90,6 +92,7 @@ def configure(
         replace = "files" in changes
         notes = smarthost_take_over.not_carried_over(places, plan, record, user.pw_dir)
         told = {name for names in changes.get("accounts", {}).values() for name in names}
+        notes += smarthost_take_over.other_fetchmail(plan, user.pw_dir) if replace else []
         notes += smarthost_providers.derived([a for a in record["accounts"] if told & {*a["senders"]}])
         renewed = smarthost_programs.renew_boot_script(places, test=True) if replace else {}
         if renewed:
@@ -102,15 +105,29 @@ def configure(
             with _directories(missing, user):
                 if replace:
                     _Change(places, old, new, plan, record["user"], template).make()
-        muttrc = smarthost_mutt_line.keep(user, record["mutt"], test)
-        for other in former:
-            for how, paths in smarthost_mutt_line.keep(other, False, test).items():
-                muttrc[how] = muttrc.get(how, []) + paths
-        if muttrc:
-            changes["muttrc"] = muttrc
+        changes.update(_of_users(places, record, user, former, test))
         if record["mutt"] and smarthost_mutt_line.is_missing():
             notes.append(smarthost_mutt_line.MISSING)
     return {"changes": changes, "notes": notes}
+
+
+def _of_users(
+    places: Places,
+    record: dict[str, Any],
+    user: pwd.struct_passwd,
+    former: list[pwd.struct_passwd],
+    test: bool,
+) -> dict[str, dict[str, list[str]]]:
+    """Bring what is in the homes of the user and of former ones to what the record asks for; return the changes."""
+    changes: dict[str, dict[str, list[str]]] = {}
+    wanted = [account["address"] for account in fetched(record)]
+    for whose in (user, *former):
+        muttrc = smarthost_mutt_line.keep(whose, record["mutt"] and whose is user, test)
+        forgotten = smarthost_fetchmail.forget(places, whose, wanted if whose is user else [], test)
+        for what, found in (("muttrc", muttrc), ("fetched", {"removed": forgotten} if forgotten else {})):
+            for how, paths in found.items():
+                changes.setdefault(what, {}).setdefault(how, []).extend(paths)
+    return changes
 
 
 def lock(places: Places) -> contextlib.AbstractContextManager[None]:
@@ -196,6 +213,11 @@ class _Change:
             remove(self._config_dir, STAGING)
             if not os.listdir(self._config_dir):
                 os.rmdir(self._config_dir)
+        if self._known and self._known.fetches == self._plan.manifest.fetches:
+            smarthost_service.restart_fetching(self._places)
+        else:
+            # It runs as this user; the state that follows starts it for another one.
+            smarthost_service.stop_fetching(self._places)
         remove(self._config_dir, *smarthost_disk.leftovers(self._places, self._new))
         self._remove_sorting(*smarthost_disk.unused_sorting(self._places, self._new))
         make_public(self._config_dir)

@@ -92,6 +92,8 @@ hold_foreign_mail() {
 			! { silently postsuper -h ALL || [ "${said#postsuper: Placed on hold}" != "$said" ]; }; then
 			give_up "the mail queued by the qube $former cannot be held: $said"
 		fi
+		# Nor does it take the mail out of that one's mailboxes.
+		: >"$queue/fetch-off" || give_up "there is no room in $queue"
 		held=$(find "$queue/hold" "$queue/foreign" -type f | wc -l)
 		[ "$held" = 0 ] || echo "postfix-smarthost: $held messages are held: the qube $former queued them and" \
 			"may have sent them since. sudo postfix-smarthost release ALL sends them from here." >&2

@@ -92,8 +92,8 @@ owned() {
 		! -name 'submit-*' ! -name own-names -prune -o \( ! -user root -o ! -group root \) -print -quit 2>&1)" ]
 }
 
-# Sets tables (their directory), sources (those that are compiled), named (files with lists of names), allowed, kind,
-# suffix and aliases: what main.cf and the manifest beside the tables say.
+# Sets tables (their directory), sources (those that are compiled), named (files with lists of names), allowed, fetches
+# (the user whose mail is fetched), kind, suffix and aliases: what main.cf and the manifest beside the tables say.
 find_tables() {
 	local fact value values
 	mapfile -t values < <(postconf -c "$config" -xh smtp_tls_policy_maps alias_maps 2>/dev/null)
@@ -111,7 +111,7 @@ find_tables() {
 	*) return 1 ;;
 	esac
 	# Those of version 0.1, which has no manifest.
-	sources=("$tables"/{sender_relay,saslpass,sender_canonical,sender_access,tls_policy}) named=() allowed=''
+	sources=("$tables"/{sender_relay,saslpass,sender_canonical,sender_access,tls_policy}) named=() allowed='' fetches=''
 	[ ! -e "$tables/disposables" ] || allowed=disposables
 	[ -e "$tables/manifest" ] || return 0
 	sources=()
@@ -120,6 +120,7 @@ find_tables() {
 		table) sources+=("$tables/$value") ;;
 		named) named+=("$tables/$value") ;;
 		allow) allowed+=" $value" ;;
+		fetch) fetches=$value ;;
 		sender) break ;;
 		esac
 	done <"$tables/manifest"
@@ -246,6 +247,8 @@ start() {
 	[ -e "$config/main.cf" ] || give_up "there is no configuration: apply postfix_smarthost to this qube"
 	if runs; then
 		start_watch
+		[ ! "$1" ] || return 0
+		! find_tables || start_fetching
 		return
 	fi
 	owner=$(id -u postfix 2>/dev/null) || give_up "the template has no user postfix"
@@ -303,6 +306,7 @@ start() {
 	remember_resolver
 	start_watch &
 	silently systemctl --no-block start postfix 9<&- || give_up "systemd does not start it: $said"
+	[ "$1" = apply ] || start_fetching
 	wait
 }
 """

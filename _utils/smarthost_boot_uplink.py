@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The third part of the boot script: the watch for the uplink."""
+"""The last part of the boot script: the watch for the uplink."""
 
 TEXT = r"""
 # How a reason begins that Postfix itself gives for a relay that was not reached (smtp_connect.c, smtp_addr.c,
@@ -167,6 +167,7 @@ watch() {
 	if runs; then
 		follow_resolver
 		try_again
+		! fetching_fails || ! find_tables || tell
 	fi
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import smarthost_service
 from smarthost_apply import lock, told_in_a_sentence
 from smarthost_disk import of_others, ours
+from smarthost_fetchmail import forget
 from smarthost_files import count_files, remove, to_ascii
 from smarthost_in_use import users
 from smarthost_mutt_line import keep
@@ -35,6 +36,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
     """
     with told_in_a_sentence("taken back"), contextlib.nullcontext() if test else lock(places):
         muttrc = [path for user in users(places) for path in keep(user, False, test).get("removed", [])]
+        forgotten = [path for user in users(places) for path in forget(places, user, [], test)]
         removed = [path for path in places.programs if os.path.lexists(path)]
         if places.plain and removed and not test:
             smarthost_service.disable(places)
@@ -48,6 +50,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
             remove("/", *paths)
             # The senders whose mail waits.
             remove(places.state_dir, "pauses")
+            remove("/", places.fetch_off)
         given_back = give_back(places.config_dir, test) if places.plain else []
     notes = []
     if count:
@@ -65,7 +68,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
         notes.append(
             f"Files that the formula does not use stay in {places.config_dir}: {to_ascii(', '.join(others))}."
         )
-    changes["removed"] = removed + paths
+    changes["removed"] = removed + paths + forgotten
     changes["given back"] = given_back
     changes["muttrc"] = muttrc
     return {"changes": {how: what for how, what in changes.items() if what}, "notes": notes}

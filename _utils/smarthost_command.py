@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import smarthost_fetch
+import smarthost_fetch_tunnel
 import smarthost_muttrc
 import smarthost_notes
 import smarthost_queue
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(given)
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and not options.as_user:
         return _as_root(given)
     try:
         return options.run(options)
@@ -80,8 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    # For the timer of the boot script.
+    parser.set_defaults(as_user=False)
+    # For the timer of the boot script, its service that fetches mail, and what that runs.
     commands.add_parser("notify").set_defaults(run=_notify)
+    commands.add_parser("fetch").set_defaults(run=_fetch, as_user=True)
+    command = commands.add_parser("tunnel")
+    command.add_argument("address")
+    command.set_defaults(run=_tunnel, as_user=True)
     add("status", _status, "what runs, the last success and failure of each account, and what is to be done")
     command = add("verify", _verify, "ask the relay of each account whether it would take mail of it")
     command.add_argument("account", nargs="?", default="", help="only this account: its address")
@@ -125,6 +132,11 @@ def _status(options: argparse.Namespace) -> int:
         )
         if about.get("failed"):
             lines.append(f"    Last failure {_minute(about['failed'])}: {about['reason']}.")
+        if fetch := about.get("fetch"):
+            lines.append(
+                f"    Fetched from {fetch['server']} port {fetch['port']}: last look {_minute(fetch['looked'])},"
+                f" last message {_minute(fetch['fetched'])}."
+            )
     for group in told["waiting"]:
         whose = group["account"] or "no account"
         lines.append(
@@ -149,6 +161,19 @@ def _verify(options: argparse.Namespace) -> int:
 def _muttrc(options: argparse.Namespace) -> int:
     print(smarthost_muttrc.muttrc(here()), end="")
     return _GOOD
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    code = smarthost_fetch.serve(here())
+    if code == smarthost_fetch.AGAIN:
+        # By its path: it may be another one by now.
+        command = here().command
+        os.execv(command, [command, "fetch"])  # noqa: S606 - no shell is needed
+    return code
+
+
+def _tunnel(options: argparse.Namespace) -> int:
+    return smarthost_fetch_tunnel.tunnel(here(), options.address)
 
 
 def _notify(options: argparse.Namespace) -> int:

@@ -124,7 +124,7 @@ def _is_as_planned(places: Places, name: str, file: File) -> bool:
     path = places.of(name)
     try:
         status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid or status.st_gid:
+        if not stat.S_ISREG(status.st_mode) or (status.st_uid, status.st_gid) != file.owner:
             return False
         if stat.S_IMODE(status.st_mode) != file.mode or read(path) != file.content:
             return False

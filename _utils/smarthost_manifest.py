@@ -59,6 +59,8 @@ class Manifest(NamedTuple):
         The files whose lists of the qube's own names the boot script keeps.
     folders
         The address from which one writes in a folder, by its path below ``~/.maildir``.
+    fetches
+        The user whose mail is fetched, "" if none is.
     restart
         Parameters of main.cf that a reload does not bring into effect, as ``name=value`` without white space.
     """
@@ -71,6 +73,7 @@ class Manifest(NamedTuple):
     restart: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     folders: tuple[tuple[str, str], ...] = ()
+    fetches: str = ""
 
     def text(self) -> str:
         """Return it as lines: a kind of fact, and its words."""
@@ -80,6 +83,7 @@ class Manifest(NamedTuple):
             *(f"named {name}" for name in self.named),
             *(f"relay {host} {port}" for host, port in self.relays),
             *(f"allow {what}" for what in self.allowed),
+            *([f"fetch {self.fetches}"] if self.fetches else []),
             *(f"folder {folder} {sender}" for folder, sender in self.folders),
             *(f"restart {parameter}" for parameter in self.restart),
             *(f"sender {address} {sender.way} {sender.account}" for address, sender in self.senders.items()),
@@ -152,6 +156,7 @@ def parse(text: str) -> Manifest | None:
             restart=tuple(parameter for (parameter,) in facts.get("restart", [])),
             named=tuple(name for (name,) in facts.get("named", [])),
             folders=tuple((folder, sender) for folder, sender in facts.get("folder", [])),
+            fetches="".join(user for (user,) in facts.get("fetch", [])),
         )
     except (KeyError, ValueError):
         return None

@@ -36,8 +36,8 @@ _READ_BY = {
     ),
 }
 MISSING = (
-    "mutt: true, but neither mutt nor neomutt is installed in this qube: install one in its template, shut the template"
-    " down and restart this qube."
+    "mutt: true, but neither mutt nor neomutt is installed in this qube: give its template packages: [mutt], apply"
+    " postfix_smarthost to it, shut it down and restart this qube."
 )
 
 

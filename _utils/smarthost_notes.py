@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Tell the user on the desktop that mail waits for something that he has to do, once for each reason.
+Tell the user on the desktop that mail waits, or is not fetched, for something that he has to do, once for each reason.
 
 Never a subject, a content or a secret. Sources: notify-send(1); systemd's pam_systemd(8) on the session bus;
 delay_warning_time in postconf(5).
@@ -15,6 +15,7 @@ import re
 import time
 
 import smarthost_queue
+from smarthost_fetch_state import fetching
 from smarthost_files import rewrite, run, which
 from smarthost_in_use import accounts, manifest, parameter, tables_in_use, users
 from smarthost_manifest import NOTIFICATIONS
@@ -42,21 +43,29 @@ def notify(places: Places) -> list[str]:
     for message in smarthost_queue.messages(places, accounts(places)):
         if message.part == "deferred" and (message.kind in ("login", "password") or message.arrived < late):
             groups.setdefault(f"{message.account} {message.kind}", []).append(message)
+    told = {name: _waits(group) for name, group in groups.items()}
+    for address, about in fetching(places).items():
+        if about.kind == "login" or 0 < about.since < late:
+            told[f"{address} fetch {about.kind}"] = f"Mail of {address} is not fetched: {about.reason}."
     before = _shown(places)
-    shown = [name for name in before if name in groups]
+    shown = [name for name in before if name in told]
     texts = []
-    for name, group in groups.items():
+    for name, words in told.items():
         if name in shown:
             continue
-        count = f"{len(group)} message{' waits' if len(group) == 1 else 's wait'}"
-        whose = f" of {group[0].account}" if group[0].account else ""
-        text = f"{count}{whose}: {group[0].reason}. postfix-smarthost status says what to do."
+        text = f"{words} postfix-smarthost status says what to do."
         if _show(users(places), text):
             shown.append(name)
             texts.append(text)
     if sorted(shown) != sorted(before):
         rewrite(places.shown_notes, json.dumps(shown), 0o600)
     return texts
+
+
+def _waits(group: list[smarthost_queue.Message]) -> str:
+    count = f"{len(group)} message{' waits' if len(group) == 1 else 's wait'}"
+    whose = f" of {group[0].account}" if group[0].account else ""
+    return f"{count}{whose}: {group[0].reason}."
 
 
 def _seconds(time_value: str) -> int:

@@ -23,6 +23,7 @@ from smarthost_schema import LISTS, RECORD
 from smarthost_settings import contradictions, too_many_at_once
 from smarthost_submission import MESSAGE_SIZE_LIMIT
 
+PACKAGES_KEY = "packages"
 _NOT_ENABLED = (
     "dom0 gives this qube no pillar of postfix_smarthost; enable it there: sudo qubesctl top.enable postfix_smarthost"
     " pillar=True"
@@ -60,6 +61,23 @@ def check(pillar: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a 
     """
     reading = _RecordReading()
     return reading.record(pillar), reading.found
+
+
+def is_templates(pillar: Any) -> bool:  # noqa: ANN401 - a pillar may hold anything
+    """Tell whether a record is one of a template, which says what else is installed and nothing else."""
+    return isinstance(pillar, dict) and {*pillar} == {PACKAGES_KEY}
+
+
+def templates_problems(pillar: dict[str, Any]) -> list[str]:
+    """
+    Return the problems of the record of a template, sentences as those of ``check``.
+
+    pillar : dict
+        One that ``is_templates``.
+    """
+    reading = _RecordReading()
+    reading.value(pillar, next(key for key in RECORD if key.name == PACKAGES_KEY))
+    return reading.found
 
 
 def problems(pillar: Any) -> list[str]:  # noqa: ANN401 - a pillar may hold anything

@@ -13,7 +13,8 @@ from typing import NamedTuple
 # The lookup tables are in one of two directories below the configuration; main.cf names the one in use.
 TABLES = ("tables-a", "tables-b")
 TABLES_PARAMETER = "smarthost_tables"
-# What sorts mail goes with them, in a directory of its own: SELinux lets procmail(1) read no configuration of Postfix.
+# What sorts and fetches mail goes with them, in a directory of its own: SELinux lets procmail(1) read no configuration
+# of Postfix.
 SORTING = {"tables-a": "sorting-a", "tables-b": "sorting-b"}
 STAGING = "staging"
 # In the order in which they are renamed into place: main.cf, which names the tables, last.
@@ -151,6 +152,26 @@ class Places(NamedTuple):
     def state_dir(self) -> str:
         """What the boot script keeps until the qube is shut down, for root alone."""
         return self._at("run/postfix-smarthost")
+
+    @property
+    def fetching(self) -> str:
+        """What the service that fetches mail says of each account; the user's, in a directory that systemd makes."""
+        return self._at("run/postfix-smarthost-fetch/state.json")
+
+    @property
+    def fetch_unit(self) -> str:
+        """Where systemd keeps the transient unit of that service as long as it is there."""
+        return self._at("run/systemd/transient/postfix-smarthost-fetch.service")
+
+    @property
+    def fetch_off(self) -> str:
+        """What keeps it from starting: this qube is a clone, and has the mailboxes of another one."""
+        return os.path.join(self.queue_dir, "fetch-off")
+
+    @property
+    def fetch_ids(self) -> str:
+        """Where it notes what it has fetched and not deleted, below the home of the user."""
+        return ".local/state/postfix-smarthost"
 
     @property
     def shown_notes(self) -> str:

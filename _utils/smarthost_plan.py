@@ -14,9 +14,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from smarthost_bounces import TEMPLATES
+from smarthost_fetchmailrc import FACTS as FETCH_FACTS
+from smarthost_fetchmailrc import FETCHMAILRC, fetched, fetchmailrc
+from smarthost_fetchmailrc import facts as fetch_facts
 from smarthost_manifest import DISPOSABLES, NOTIFICATIONS, Manifest, Sender, digest
 from smarthost_manifest import NAME as MANIFEST
-from smarthost_places import SORTING, TABLES_PARAMETER
+from smarthost_places import SORTING, TABLES_PARAMETER, Places
 from smarthost_privacy import (
     HOST_NAME,
     NAMED,
@@ -106,11 +109,14 @@ class File(NamedTuple):
         The permission bits.
     rows
         Its rows, if it is the source of a lookup table that postmap(1) compiles.
+    owner
+        User and group, as numbers.
     """
 
     content: str
     mode: int = 0o644
     rows: dict[str, str] | None = None
+    owner: tuple[int, int] = (0, 0)
 
 
 class Plan(NamedTuple):
@@ -162,6 +168,7 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         ),
         named=NAMED,
         folders=tuple((item["folder"], item["sender"]) for item in record["lists"] if item.get("sender")),
+        fetches=record["user"] if fetched(record) else "",
     )
     beside = {
         "local_recipients": File(MANAGED + local_recipients(names)),
@@ -186,6 +193,10 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
     if sorts(record):
         sorting["procmailrc"] = File(MANAGED + procmailrc(record))
         sorting["deliver"] = File(MANAGED + DELIVER)
+    if fetched(record):
+        text = MANAGED + fetchmailrc(record, qube.ca_file, Places().command)
+        sorting[FETCHMAILRC] = File(text, mode=0o600, owner=(qube.uid, qube.gid))
+        sorting[FETCH_FACTS] = File(fetch_facts(record))
     beside[MANIFEST] = File(MANAGED + manifest.text(), mode=0o600)
     files = {
         "main.cf": File(_text(sections)),

@@ -14,6 +14,7 @@ import os
 import stat
 import zipfile
 
+import smarthost_boot_fetch
 import smarthost_boot_mail
 import smarthost_boot_start
 import smarthost_boot_uplink
@@ -28,6 +29,12 @@ COMMAND = (
     "smarthost_certificate",
     "smarthost_command",
     "smarthost_errors",
+    "smarthost_fetch",
+    "smarthost_fetch_check",
+    "smarthost_fetch_state",
+    "smarthost_fetch_tunnel",
+    "smarthost_fetchmail",
+    "smarthost_fetchmailrc",
     "smarthost_files",
     "smarthost_in_use",
     "smarthost_log",
@@ -80,7 +87,12 @@ def submit_milter() -> str:
 
 def boot_script() -> str:
     """Return the boot script."""
-    return smarthost_boot_start.TEXT + smarthost_boot_mail.TEXT + smarthost_boot_uplink.TEXT
+    return (
+        smarthost_boot_start.TEXT
+        + smarthost_boot_mail.TEXT
+        + smarthost_boot_fetch.TEXT
+        + smarthost_boot_uplink.TEXT
+    )
 
 
 def command() -> bytes:

@@ -138,6 +138,9 @@ _APP_PASSWORDS = {
 
 # Exchange Online lets an administrator allow passwords (Microsoft's message MC786329), Outlook.com none.
 _ADMINISTRATOR_DECIDES = ("smtp.office365.com",)
+# For IMAP and POP3 nobody can allow them any more. learn.microsoft.com, exchange/clients-and-mobile-in-exchange-online:
+# deprecation-of-basic-authentication-exchange-online
+_OAUTH2_ONLY = ("outlook.office365.com", "imap-mail.outlook.com", "pop-mail.outlook.com")
 
 
 class Server(NamedTuple):
@@ -262,8 +265,22 @@ def derived(accounts: list[dict[str, Any]]) -> list[str]:
 def _without_passwords() -> frozenset[str]:
     logins: dict[str, set[str]] = {}
     for provider in providers().values():
-        logins.setdefault(provider.relay, set()).add(provider.login)
-    return frozenset(relay for relay, kinds in logins.items() if kinds == {"oauth2-only"})
+        hosts = {provider.relay, provider.fetched.host} if provider.fetched else {provider.relay}
+        for host in hosts:
+            logins.setdefault(host, set()).add(provider.login)
+    return frozenset(host for host, kinds in logins.items() if kinds == {"oauth2-only"})
+
+
+def has_no_password(server: str) -> str:
+    """
+    Say what to do where mail cannot be fetched with a password, or an empty text if it can.
+
+    server : str
+        The host name of an IMAP or POP3 server, in lower case.
+    """
+    if server not in _without_passwords() and server not in _OAUTH2_ONLY:
+        return ""
+    return f"{server} takes no passwords any more, only OAuth2, which is not supported yet: leave fetch out"
 
 
 def refuses_passwords(relay: str, derived: bool) -> str:

@@ -122,7 +122,16 @@ def address(value: object, whole: bool = False) -> str:
 
 def relay(value: object) -> str:
     """Read the host name or IP address of a relay."""
-    text = visible(value, " must be the host name of the provider's submission server")
+    return _host(value, "submission server")
+
+
+def mail_server(value: object) -> str:
+    """Read the host name or IP address of a server that mail is fetched from."""
+    return _host(value, "IMAP or POP3 server")
+
+
+def _host(value: object, what: str) -> str:
+    text = visible(value, f" must be the host name of the provider's {what}")
     if text.lower() == "localhost":
         # DNS, which smtp(8) asks, may not know it, or say anything.
         return "127.0.0.1"
@@ -145,6 +154,17 @@ def port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise Wrong(" must be a number from 1 to 65535 without quotes, usually 587 or 465")
     return value
+
+
+def seconds(least: int, most: int) -> Reader:
+    """Return the reader of a number of seconds between two, which may be either."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise Wrong(f" must be a number of seconds from {least} to {most} without quotes")
+        return value
+
+    return read
 
 
 def username(value: object) -> str:

@@ -9,6 +9,7 @@ import pwd
 from typing import Any
 
 from smarthost_errors import CommandExecutionError
+from smarthost_fetchmailrc import fetched
 from smarthost_files import read_if_there, which
 from smarthost_places import Places
 from smarthost_sorting import sorts
@@ -68,6 +69,14 @@ def missing(record: dict[str, Any], facts: dict[str, str], places: Places, templ
     else:
         remedy = "apply postfix_smarthost.template here first"
     problems = [f"{part} is not installed in this qube: {remedy}." for part in parts]
+    asked = dict.fromkeys([*(["fetchmail"] if fetched(record) else []), *record["packages"]])
+    for name in asked:
+        if not which(name):
+            whose = f"its template {template}" if template else "this qube"
+            problems.append(
+                f"{name} is not installed in this qube: give {whose} packages: [{name}] (docs/fetching.md), then"
+                f" {remedy}."
+            )
     if os.path.exists(places.custom_persist):
         problems.append(
             "This qube has the service custom-persist, so it does not run /rw/config/rc.local.d at boot and Postfix"

@@ -19,6 +19,7 @@ from smarthost_keys import FLAG, LIST, MAPPING, TEXT, Key, Kind, mapping, one_of
 from smarthost_settings import TUNABLE
 
 TABLE_TYPES = ("auto", "cdb", "hash", "lmdb", "texthash")
+PACKAGES = ("fetchmail", "mutt", "neomutt")
 ACCOUNTS = Kind("list", {"type": "array", "minItems": 1})
 ITEMS = Kind("list", {"type": ["array", "null"]})
 _SETTINGS = Kind(
@@ -154,6 +155,15 @@ RECORD = (
         "A note on the desktop, once for each reason, when mail has waited long or its login is refused.",
         readers.flag,
         absent=True,
+    ),
+    Key(
+        "packages",
+        Kind("list", {"type": ["array", "null"], "items": {"enum": [*PACKAGES]}}),
+        "none",
+        f"What else the template side installs: {', '.join(f'`{name}`' for name in PACKAGES)}. It belongs to the entry"
+        " of a template, which has no other key, or of a standalone qube. See [Packages](docs/fetching.md#packages).",
+        readers.each(readers.choice(*PACKAGES), "package {}"),
+        absent=[],
     ),
     Key(
         "qube",

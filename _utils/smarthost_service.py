@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 
 from smarthost_errors import CommandExecutionError
-from smarthost_files import is_same, run, to_ascii
-from smarthost_in_use import tables_in_use
+from smarthost_files import is_same, remove, run, to_ascii
+from smarthost_in_use import manifest, tables_in_use
 from smarthost_places import Places
 from smarthost_services import TAKES_MAIL
 
@@ -33,13 +33,51 @@ def active(places: Places) -> bool:
     places : Places
         The paths of the system.
 
-    Returns True if all of it holds. No program is run.
+    Returns True if all of it holds, and mail is fetched where it is to be. No program is run.
     """
     return (
         uses(places)
         and (is_same(places.running_queue_dir, places.queue_dir) or os.path.exists(places.disposable))
         and os.path.exists(places.uplink_timer)
+        and (not fetches(places) or os.path.exists(places.fetch_unit))
     )
+
+
+def fetches(places: Places) -> bool:
+    """
+    Tell whether mail is to be fetched here, as it is not in a disposable.
+
+    places : Places
+        The paths of the system.
+    """
+    known = manifest(places.config_dir, tables_in_use(places.config_dir))
+    return bool(known and known.fetches) and not os.path.exists(places.disposable)
+
+
+def restart_fetching(places: Places) -> None:
+    """
+    Let the service that fetches mail, if it is there, do so as the configuration now says.
+
+    places : Places
+        The paths of the system.
+
+    Raises CommandExecutionError if it does not start again.
+    """
+    if os.path.exists(places.fetch_unit):
+        _systemctl("restart", os.path.basename(places.fetch_unit))
+
+
+def stop_fetching(places: Places) -> None:
+    """
+    Stop the service that fetches mail, if it is there.
+
+    places : Places
+        The paths of the system.
+
+    Raises CommandExecutionError if it does not stop.
+    """
+    if os.path.exists(places.fetch_unit):
+        _systemctl("stop", os.path.basename(places.fetch_unit))
 
 
 def uses(places: Places) -> bool:
@@ -99,6 +137,9 @@ def activate(places: Places, applying: bool = False) -> None:
 
     Raises CommandExecutionError with what the script said if Postfix does not run afterwards.
     """
+    if not applying:
+        # Whoever applies to a clone wants its mailboxes.
+        remove("/", places.fetch_off)
     process = run(places.boot_script, *(["apply"] if applying else []))
     if process.returncode:
         said = to_ascii(process.stderr) or f"{places.boot_script} failed with exit code {process.returncode}."
@@ -246,7 +287,10 @@ def deactivate(places: Places, test: bool = False) -> dict[str, list[str]]:
     timer = os.path.basename(places.uplink_timer)
     if os.path.exists(places.uplink_timer):
         stopped.append(timer)
+    if os.path.exists(places.fetch_unit):
+        stopped.append(os.path.basename(places.fetch_unit))
     if not test:
+        stop_fetching(places)
         if timer in stopped:
             _systemctl("stop", timer)
         if ours:

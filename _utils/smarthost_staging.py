@@ -46,6 +46,7 @@ def build(places: Places, staging: str, plan: Plan) -> None:
             os.mkdir(os.path.dirname(path))
             make_public(os.path.dirname(path))
         write(path, file.content, file.mode)
+        os.chown(path, *file.owner)
         os.utime(path, (written, written))
     kind = plan.manifest.type
     for name, file in plan.files.items():

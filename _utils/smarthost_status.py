@@ -12,6 +12,7 @@ import smarthost_log
 import smarthost_queue
 import smarthost_service
 from smarthost_errors import CommandExecutionError
+from smarthost_fetch_state import Fetching, fetching
 from smarthost_files import count_files, is_same, to_ascii, which
 from smarthost_in_use import Account, accounts, manifest, owners, tables_in_use
 from smarthost_manifest import DISPOSABLES
@@ -35,16 +36,17 @@ def status(places: Places) -> dict[str, Any]:
         known = []
     is_active = smarthost_service.active(places)
     queued = _queued(places, known)
+    fetched = fetching(places)
     counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
     return {
         "active": is_active,
         "since": when(smarthost_service.since(places)),
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
         "senders": {sender: _nexthop(account) for account in known for sender in account.senders},
-        "accounts": _accounts(known, queued),
+        "accounts": _accounts(known, queued, fetched),
         "queue": {name: count for name, count in counts.items() if count},
         "waiting": _waiting(queued),
-        "notes": _notes(places, tables, counts),
+        "notes": _notes(places, tables, counts) + _fetch_notes(places, fetched),
     }
 
 
@@ -82,8 +84,10 @@ def _queued(places: Places, known: list[Account]) -> list[smarthost_queue.Messag
         return []
 
 
-def _accounts(known: list[Account], queued: list[smarthost_queue.Message]) -> dict[str, dict[str, Any]]:
-    """Return how the mail of each account goes."""
+def _accounts(
+    known: list[Account], queued: list[smarthost_queue.Message], fetched: dict[str, Fetching]
+) -> dict[str, dict[str, Any]]:
+    """Return how the mail of each account goes, and comes."""
     attempts = smarthost_log.deliveries(smarthost_log.lines()) if known else []
     last = smarthost_log.by_account(attempts, owners(known))
     waiting = Counter(message.account for message in queued)
@@ -99,8 +103,38 @@ def _accounts(known: list[Account], queued: list[smarthost_queue.Message]) -> di
             about[how] = when(attempt.time)
             if how == "failed":
                 about["reason"] = to_ascii(explain(attempt.said, account.relay).text)
+        if account.address in fetched:
+            about["fetch"] = _with_fetch_times(fetched[account.address])
         told[account.address] = about
     return told
+
+
+def _with_fetch_times(about: Fetching) -> dict[str, Any]:
+    """Return how mail is fetched as a dictionary, with its times as ``when`` gives them."""
+    return about._asdict() | {
+        key: when(getattr(about, key) or None) for key in ("looked", "fetched", "since")
+    }
+
+
+def _fetch_notes(places: Places, fetched: dict[str, Fetching]) -> list[str]:
+    """Return what the user has to do about mail that is not fetched, in sentences."""
+    if not smarthost_service.fetches(places):
+        return []
+    if os.path.exists(places.fetch_off):
+        return [
+            f"Mail is not fetched, as this qube is a copy of another one. If this one is to fetch it, {AGAIN}."
+        ]
+    if not os.path.exists(places.fetch_unit):
+        return [
+            f"Mail is not fetched, as {os.path.basename(places.fetch_unit)} does not run:"
+            f" sudo {places.boot_script} starts it."
+        ]
+    return [
+        f"Mail of {address} is not fetched: {about.reason}"
+        + (f": {about.way_out}." if about.way_out else ".")
+        for address, about in fetched.items()
+        if about.reason
+    ]
 
 
 def _waiting(queued: list[smarthost_queue.Message]) -> list[dict[str, Any]]:

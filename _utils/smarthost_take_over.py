@@ -70,6 +70,24 @@ def not_carried_over(places: Places, plan: Plan, record: dict[str, Any], home: s
     return [*notes, f"The old main.cf and master.cf are kept as {copies}."]
 
 
+def other_fetchmail(plan: Plan, home: str) -> list[str]:
+    """
+    Say that the user may fetch the same mail by himself, in sentences.
+
+    plan : Plan
+        The plan.
+    home : str
+        The home of the user who reads the mail.
+    """
+    own = os.path.join(home, ".fetchmailrc")
+    if not plan.manifest.fetches or not os.path.exists(own):
+        return []
+    return [
+        f"{to_ascii(own)} stays as it is, and nothing here starts fetchmail with it: take out what does, such as a line"
+        " of /rw/config/rc.local, or leave it the accounts without fetch."
+    ]
+
+
 def kept(places: Places) -> dict[str, str]:
     """Return the names of the files made by hand, or by a package, that are kept, and the names of their copies."""
     config_dir = places.config_dir

@@ -14,11 +14,14 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import smarthost_log
 import smarthost_service
 from smarthost_errors import CommandExecutionError
+from smarthost_fetch_check import look
+from smarthost_fetch_state import known as known_to_fetch
 from smarthost_files import to_ascii, which
 from smarthost_in_use import Account, accounts, login, no_account, parameter, rows, tables_in_use
 from smarthost_places import Places
@@ -86,7 +89,7 @@ class _Used(NamedTuple):
 
 def verify(places: Places, only: str = "", to: str = "") -> list[Verdict]:
     """
-    Ask the relay of each account whether it would take mail of it.
+    Ask the relay of each account whether it would take mail of it, and where mail is fetched whether it can be.
 
     places : Places
         The paths of the system.
@@ -108,8 +111,14 @@ def verify(places: Places, only: str = "", to: str = "") -> list[Verdict]:
         raise CommandExecutionError(
             f"{to_ascii(to)} is no address to send to: write it in full, as in me@example.com."
         )
-    found = _side_by_side(places, chosen)
-    return _through_postfix(places, found, to) if to else found
+    fetched = [account.address for account in chosen if account.address in known_to_fetch(places)]
+    with ThreadPoolExecutor(max_workers=len(fetched) or 1) as pool:
+        looks = [pool.submit(look, places, address, TIMEOUT) for address in fetched]
+        found = _side_by_side(places, chosen)
+        if to:
+            found = _through_postfix(places, found, to)
+        seen = [ended.result() for ended in looks]
+    return found + [Verdict(f"{address} (fetch)", *told) for address, told in zip(fetched, seen, strict=True)]
 
 
 def _side_by_side(places: Places, chosen: list[Account]) -> list[Verdict]:

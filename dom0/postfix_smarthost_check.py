@@ -58,6 +58,10 @@ def _read(pillar: ModuleType) -> tuple[dict[str, Any], list[str]]:
     for qube in entries:
         if qube == pillar.DEFAULTS:
             continue
+        if smarthost_pillar.is_templates(entries[qube]):
+            sentences = smarthost_pillar.templates_problems(entries[qube])
+            found += [f"{_place(text, qube, sentence)}{qube}: {sentence}" for sentence in sentences]
+            continue
         try:
             record = pillar._encode_passwords(pillar.with_defaults(entries, qube), lambda _: "not asked for")
             records[qube], sentences = smarthost_pillar.check(record)

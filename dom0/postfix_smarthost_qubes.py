@@ -75,12 +75,14 @@ class Qubes:
 
 def rules(accounts: list[dict[str, Any]]) -> list[str]:
     """
-    Return the rules of a firewall that lets mail out and nothing else, as qubesadmin writes them.
+    Return the rules of a firewall that lets mail out and in and nothing else, as qubesadmin writes them.
 
     accounts : list
         The accounts of a record in its regular shape.
     """
     ways = dict.fromkeys((account["relay"].lower(), account["port"]) for account in accounts)
+    fetched = [account["fetch"] for account in accounts if account["fetch"]]
+    ways.update(dict.fromkeys((fetch["server"].lower(), fetch["port"]) for fetch in fetched))
     return [
         *(f"action=accept proto=tcp {_destination(relay)} dstports={port}-{port}" for relay, port in ways),
         "action=accept specialtarget=dns",
@@ -155,7 +157,7 @@ def _about_firewall(record: dict[str, Any]) -> Iterator[str]:
     if not record["qube"]["firewall"]:
         return
     for account in record["accounts"]:
-        if account["relay"] in _LOOPBACK:
+        if account["relay"] in _LOOPBACK or account["fetch"].get("server") in _LOOPBACK:
             yield (
                 f"firewall would cut off the program behind {account['address']}, whose hosts are not known here:"
                 " leave firewall out, and set its rules yourself."
@@ -224,7 +226,7 @@ class _Made:
         if wanted["firewall"]:
             asked = rules(record["accounts"])
             if there is None or [*there.rules] != asked:
-                told = f"The firewall of {name} would let it reach name servers and its relays only."
+                told = f"The firewall of {name} would let it reach name servers and its mail servers only."
                 self._do(f"{name}-firewall", "qvm.firewall", name, {"set": asked}, told)
         if len(self.states) == before:
             self.says(name, f"The qube {name} is as qubes.yaml wants it.")

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a template needs so that its app qubes can run Postfix. It runs none itself and holds no secret.
-{%- from "postfix_smarthost/map.jinja" import instead, mail, plain, type with context %}
+{%- from "postfix_smarthost/map.jinja" import instead, mail, only_packages, plain, record, type with context %}
+{%- set refusal = "This template has mail accounts in its pillar, and passwords do not belong in templates. Take its entry"
+    ~ " out of the pillar (in dom0 qubes.yaml), and give the accounts to an app qube of the template." %}
+{%- if record is mapping and record.get("errors") %}
+{%- set refusal = record.errors | join(" ") %}
+{%- endif %}
 ---
 {%- if instead %}
 include:
   - {{ instead }}
-{%- elif type == "template" and "postfix_smarthost" in pillar %}
+{%- elif type == "template" and "postfix_smarthost" in pillar and not only_packages %}
 # Of whatever shape: what is left behind in a template, were this run to be killed, is in all of its qubes.
 postfix_smarthost-template-has-accounts:
   test.fail_without_changes:
-    - comment: This template has mail accounts in its pillar, and passwords do not belong in templates. Take its entry out
-        of the pillar (in dom0 qubes.yaml), and give the accounts to an app qube of the template.
+    - comment: {{ refusal | json }}
 {%- else %}
 {%- if grains["os_family"] == "Debian" %}
 # Debian's package then makes no main.cf, without which its unit does not start. Salt's debconf state would

@@ -40,4 +40,4 @@ def _value(key: Key) -> dict[str, Any]:
     said = {"description": key.meaning.replace("\\|", "|")}
     if key.kind in (ACCOUNTS, ITEMS):
         return {**key.kind.schema, **said, "items": _object(key.keys)}
-    return {**key.kind.schema, **said, **(_object(key.keys) if key.keys else {})}
+    return {**(_object(key.keys) if key.keys else {}), **key.kind.schema, **said}

@@ -34,6 +34,8 @@ import yaml
 QUBES_YAML = Path(__file__).with_name("qubes.yaml")
 JINJA_MARK = re.compile(r"\{[{%#]")
 DEFAULTS = "defaults"
+# What a template may be asked to install.
+PACKAGES = ["fetchmail", "mutt", "neomutt"]
 # In seconds, for a password_command: a qube may have to be started for it.
 TIMEOUT = 120
 UNQUOTED = "!unquoted"
@@ -102,6 +104,8 @@ def run() -> dict[str, Any]:
         entries = _entries()
         if qube not in entries or qube == DEFAULTS:
             return _without_entry(qube, entries)
+        if _is_template(qube) and isinstance(entries[qube], dict) and {*entries[qube]} == {"packages"}:
+            return {"postfix_smarthost": {"packages": _packages(entries[qube]["packages"], qube)}}
         if _is_template(qube):
             # Not even to its management disposable, which would leave it behind, were it killed.
             raise QubesYamlError(
@@ -118,6 +122,16 @@ def run() -> dict[str, Any]:
     except RecursionError:
         record = {"errors": [f"{QUBES_YAML}: {qube} is nested too deeply, or holds itself by an alias."]}
     return {"postfix_smarthost": record}
+
+
+def _packages(value: Any, template: str) -> list[str]:  # noqa: ANN401
+    """Return what is to be installed in a template, which gets no other text of qubes.yaml.
+
+    :raises QubesYamlError: the value is anything else.
+    """
+    if not isinstance(value, list) or any(name not in PACKAGES for name in value):
+        raise QubesYamlError(f"{template}: packages must be a list of {', '.join(PACKAGES)}.")
+    return value
 
 
 def with_defaults(entries: dict[str, Any], qube: str) -> Any:  # noqa: ANN401
@@ -294,6 +308,8 @@ def _encode_passwords(record: Any, ask: Callable[[list[str]], str] | None = None
 
 
 def _encode_password(account: Any, where: str, ask: Callable[[list[str]], str]) -> Any:  # noqa: ANN401
+    if isinstance(account, dict) and isinstance(account.get("fetch"), dict):
+        account = {**account, "fetch": _encode_password(account["fetch"], f"{where}: fetch", ask)}
     if not isinstance(account, dict) or "password_base64" in account:
         return account
     password = account.get("password")

@@ -51,12 +51,33 @@ def test_a_template_gets_a_sentence(dom0: Dom0, qubes: Domains) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["[{password: hidden}]", "{account: {password: hidden}}", "{password: hidden}", "hidden"]
+    "entry",
+    [
+        "[{password: hidden}]",
+        "{account: {password: hidden}}",
+        "{password: hidden}",
+        "hidden",
+        "{packages: [{password: hidden}]}",
+        "{packages: hidden}",
+        "{packages: [mutt, hidden]}",
+        "{packages: [mutt], password: hidden}",
+    ],
 )
 def test_an_entry_of_any_shape(dom0: Dom0, qubes: Domains, entry: str) -> None:
     qubes["debian-13"] = types.SimpleNamespace(klass="TemplateVM")
     dom0.write(f"debian-13: {entry}\n")
     assert "hidden" not in str(dom0.pillar("debian-13"))
+
+
+def test_a_template_is_told_what_to_install(dom0: Dom0, qubes: Domains) -> None:
+    """Nothing of the defaults, which are for the qubes with accounts."""
+    qubes["debian-13"] = types.SimpleNamespace(klass="TemplateVM")
+    dom0.write("defaults: {mutt: true}\ndebian-13: {packages: [fetchmail, mutt]}\n")
+    assert dom0.pillar("debian-13") == {"postfix_smarthost": {"packages": ["fetchmail", "mutt"]}}
+    dom0.write("debian-13: {packages: [alpine]}\n")
+    assert dom0.pillar("debian-13")["postfix_smarthost"] == {
+        "errors": [f"{dom0.qubes_yaml}: debian-13: packages must be a list of fetchmail, mutt, neomutt."]
+    }
 
 
 @pytest.mark.parametrize("klass", ["AppVM", "StandaloneVM", "DispVM"])

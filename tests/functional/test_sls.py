@@ -184,6 +184,29 @@ def test_a_template_never_gets_accounts(compiled: Compile, sls: str, state: str)
     assert SECRET not in str(low)
 
 
+def test_a_template_gets_the_packages_that_its_pillar_asks_for(compiled: Compile) -> None:
+    """And no others: a name is no way to a package of somebody else's."""
+
+    def installed(kind: str, record: Any, os_family: str) -> list[str]:  # noqa: ANN401
+        low = compiled("postfix_smarthost", qube(kind, postfix_smarthost=record), os_family=os_family)
+        (chunk,) = [chunk for chunk in low if chunk["__id__"] == "postfix_smarthost-template-packages"]
+        return chunk["pkgs"]
+
+    for os_family in ("Debian", "RedHat"):
+        usual = installed("standalone", RECORD, os_family)
+        assert not {"fetchmail", "mutt", "neomutt"} & {*usual}
+        asked = {"packages": ["mutt", "fetchmail", "evil"]}
+        assert sorted(installed("template", asked, os_family)) == sorted([*usual, "fetchmail", "mutt"])
+        for kind in (None, 5, {}, "mutt"):
+            assert installed("standalone", RECORD | {"packages": kind}, os_family)
+        assert "mutt" in installed("standalone", RECORD | {"packages": ["mutt"]}, os_family)
+
+
+def test_a_template_is_told_what_dom0_says_of_its_entry(compiled: Compile) -> None:
+    low = compiled("postfix_smarthost", qube("template", postfix_smarthost={"errors": ["So it is."]}))
+    assert [chunk["comment"] for chunk in low] == ["So it is."]
+
+
 @pytest.mark.parametrize(
     "shape", [None, "", [], [ALICE], ALICE, {"account": ALICE}, {"errors": ["x"]}, "text", 0]
 )

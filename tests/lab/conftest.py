@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import direct
-from .accounts import RECIPIENTS, unique
+from .accounts import ALICE, RECIPIENTS, pillar, unique
 from .lab import Lab
 
 if TYPE_CHECKING:
@@ -92,6 +92,33 @@ def applied_qube(lab: Lab, prepared: Template) -> Callable[..., Qube]:
         return qube
 
     return make
+
+
+@pytest.fixture(scope="session")
+def with_fetchmail(lab: Lab, prepared: Template) -> Template:
+    """Give a template with fetchmail; halted, and to be left as it is."""
+    made = prepared.clone("debian-13-fetchmail")
+    made.start()
+    made.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "fetchmail", timeout=180)
+    made.shutdown()
+    return made
+
+
+@pytest.fixture(scope="module")
+def fetching_qube(lab: Lab, with_fetchmail: Template, relay_a: Relay) -> Iterator[Callable[..., Qube]]:
+    """Give a function that makes a qube with fetchmail, whose accounts fetch nothing yet."""
+    made = []
+
+    def make() -> Qube:
+        assert relay_a.running
+        qube = lab.qube(unique("fetches"), template=with_fetchmail, pillar=pillar(ALICE))
+        made.append(qube)
+        assert direct.run(qube).error is None
+        return qube
+
+    yield make
+    for qube in made:
+        lab.remove(qube)
 
 
 @pytest.fixture

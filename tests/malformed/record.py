@@ -5,7 +5,8 @@ from tests.malformed.shared import Case, record
 from tests.samples import ALICE, SECRET
 
 _RECORD_KEYS = (
-    "accounts, discard_senders, disposables, lists, mutt, notifications, qube, settings, table_type, user"
+    "accounts, discard_senders, disposables, lists, mutt, notifications, packages, qube, settings, table_type,"
+    " user"
 )
 _NO_ACCOUNTS = "accounts must be a list with at least one account (each item begins with a dash)."
 
@@ -33,6 +34,15 @@ RECORD: list[Case] = [
         record(**{}) | {1: 2},
         (f"postfix_smarthost has an unknown key: use {_RECORD_KEYS}.",),
     ),
+    (
+        "packages of somebody else",
+        record(packages=["mutt", "alpine", 5]),
+        (
+            "package 2 must be one of fetchmail, mutt, neomutt.",
+            "package 3 must be one of fetchmail, mutt, neomutt.",
+        ),
+    ),
+    ("packages that are a text", record(packages="mutt"), ("packages must be a list.",)),
     (
         "a qube that is a text",
         record(qube="mail"),

@@ -78,7 +78,7 @@ PROTECTIONS = (
     protect(
         "clear text is for loopback",
         f"{_WAYS}_clear_text_is_for_addresses_of_loopback_only[10.138.0.1]",
-        ("not is_loopback(relay)", "not relay"),
+        ("if is_loopback(host)", "if host"),
     ),
     protect(
         "smtp_bind_address",

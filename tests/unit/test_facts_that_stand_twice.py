@@ -4,6 +4,7 @@
 One that is changed in one place only would leave the boot without a table, or `clean` with a file of ours.
 """
 
+import json
 import re
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_boot_script_knows_the_types_of_tables() -> None:
     (suffixes,) = re.findall(r'for other in "\$table"\.\{(\S+)\}; do', function("compile_tables"))
     assert sorted(f".{suffix}" for suffix in suffixes.split(",")) == sorted(smarthost_places.SUFFIXES)
     assert {*smarthost_places.SUFFIXES.values()} == {*smarthost_schema.TABLE_TYPES} - {"auto", "texthash"}
+
+
+def test_what_may_be_installed_besides_is_the_same_everywhere() -> None:
+    loop = re.search(r"for name in (\[.*?\])", (FORMULA / "map.jinja").read_text(encoding="utf-8"))
+    pillar = (ROOT / "pillar/postfix_smarthost/init.sls").read_text(encoding="utf-8")
+    in_dom0 = re.search(r"^PACKAGES = (\[.*\])$", pillar, re.MULTILINE)
+    for found in (loop, in_dom0):
+        assert found
+        assert json.loads(found[1]) == [*smarthost_schema.PACKAGES]
 
 
 def test_what_the_boot_script_carries_over_is_known_to_the_apply() -> None:

@@ -82,6 +82,7 @@ def test_it_holds_each_key_and_the_readme_explains_it(example: dict[str, Any]) -
     # This one is for qubes.yaml only, whose example has it.
     in_dom0_only = {
         "accounts:password_command",
+        "accounts:fetch:password_command",
         *(path for path in KNOWN if path.partition(":")[0] == "qube"),
     }
     assert set(paths(record)) == KNOWN - in_dom0_only
