@@ -25,6 +25,7 @@ from smarthost_places import Places
 
 # Exit codes of the service: nothing is to be fetched any more; it is to be started again, as it is another one now.
 DONE, AGAIN = 0, 75
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # In seconds. Logins that are refused come later and later: a provider may shut out who insists.
 _PAUSES = {"login": (300, 900, 3600), "other": (20, 40, 80, 160, 300)}
 _LOOK = 2
@@ -44,9 +45,15 @@ def serve(places: Places) -> int:
 
     Returns the exit code.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop, ended = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        ended.set()
+        stop.set()
+
+    for number in _SIGNALS:
+        signal.signal(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     before = _seen(places)
     accounts = known(places)
     board = _Board(places, accounts)
@@ -55,11 +62,12 @@ def serve(places: Places) -> int:
         fetcher.start()
     while accounts and not stop.wait(_LOOK) and _seen(places) == before:
         pass
-    by_signal = stop.is_set()
     stop.set()
     for fetcher in fetchers:
         fetcher.join()
-    return DONE if by_signal or not accounts else AGAIN
+    # One that comes from here on waits for the service that is started again in this process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    return DONE if ended.is_set() or not accounts else AGAIN
 
 
 def _seen(places: Places) -> list[tuple[int, int] | None]:

@@ -105,8 +105,8 @@ QUBE = (
         "firewall",
         FLAG,
         "false",
-        "The qube reaches name servers and the relays of its accounts, and nothing else. Any rules that it has are"
-        " replaced.",
+        "The qube reaches name servers and the mail servers of its accounts, and nothing else. Any rules that it has"
+        " are replaced.",
         readers.flag,
         absent=False,
     ),

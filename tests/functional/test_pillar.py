@@ -227,6 +227,19 @@ def test_other_shapes_reach_the_qube_unchanged(dom0: Dom0, entry: str) -> None:
     assert dom0.pillar("mail") == {"postfix_smarthost": yaml.safe_load(entry)}
 
 
+@pytest.mark.parametrize("key", ["password: 'f{{ x }}'", "password_command: [printf, 'f{{ x }}']"])
+def test_password_of_fetching_arrives_as_it_was_written(dom0: Dom0, key: str) -> None:
+    dom0.write(
+        f"mail: {{accounts: [{{address: alice@example.com, relay: a.example, password: '{SECRET}',"
+        f" fetch: {{server: b.example, {key}}}}}]}}\n"
+    )
+    (account,) = dom0.pillar("mail")["postfix_smarthost"]["accounts"]
+    assert account["fetch"] == {
+        "server": "b.example",
+        "password_base64": base64.b64encode(b"f{{ x }}").decode(),
+    }
+
+
 def test_password_base64_is_passed_on(dom0: Dom0) -> None:
     dom0.write("mail: {accounts: [{password_base64: c2VjcmV0}, {password_base64: YQ==, password: 'both'}]}")
     assert dom0.pillar("mail")["postfix_smarthost"]["accounts"] == [

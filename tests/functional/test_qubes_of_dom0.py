@@ -124,6 +124,21 @@ def test_qube_is_made_as_it_is_asked_for(dom0: Dom0, qube: str, told: list[str])
     assert asked(dom0, text) == []
 
 
+def test_firewall_lets_in_what_is_fetched(dom0: Dom0) -> None:
+    text = f"{MAIL}      fetch: {{server: IMAP.own.example, port: 143}}\n  qube: {{firewall: true}}\n"
+    (rules,) = [
+        line
+        for line in asked(dom0, text.replace("you@gmail.com", "you@gmail.com\n      fetch: true"))
+        if "firewall" in line
+    ]
+    for host, port in (("imap.gmail.com", 993), ("imap.own.example", 143), ("smtp.gmail.com", 465)):
+        assert f"proto=tcp dsthost={host} dstports={port}-{port};" in rules
+
+
+def test_entry_of_a_template_makes_no_qube(dom0: Dom0) -> None:
+    assert asked(dom0, f"debian-13-mail: {{packages: [mutt]}}\n{MAIL}") == MADE
+
+
 def test_qube_that_exists_keeps_what_it_is(dom0: Dom0) -> None:
     text = MAIL.replace("mail:", "personal:")
     assert asked(dom0, text) == [

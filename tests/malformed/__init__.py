@@ -5,6 +5,7 @@ Each record is one that YAML can hold. All passwords are samples.SECRET, or begi
 """
 
 from tests.malformed.accounts import ACCOUNTS
+from tests.malformed.fetching import FETCHING
 from tests.malformed.incoming import INCOMING
 from tests.malformed.logins import LOGINS
 from tests.malformed.record import RECORD
@@ -14,4 +15,4 @@ from tests.malformed.shared import Case
 from tests.malformed.together import TOGETHER
 
 # In this order: the lab takes each third.
-MALFORMED: list[Case] = [*RECORD, *ACCOUNTS, *RELAYS, *LOGINS, *INCOMING, *SETTINGS, *TOGETHER]
+MALFORMED: list[Case] = [*RECORD, *ACCOUNTS, *RELAYS, *LOGINS, *INCOMING, *SETTINGS, *TOGETHER, *FETCHING]
