@@ -23,8 +23,15 @@ def json_schema() -> dict[str, Any]:
             "defaults": {"description": "For all qubes that do not say otherwise.", **_object(RECORD[1:])},
         },
         "additionalProperties": {"$ref": "#/$defs/record"},
-        "$defs": {"record": _object(RECORD)},
+        "$defs": {"record": _record()},
     }
+
+
+def _record() -> dict[str, Any]:
+    record = _object(RECORD)
+    # The entry of a template has nothing but what is installed there.
+    alone = {"required": ["packages"], "maxProperties": 1}
+    return {**record, "required": [], "anyOf": [{"required": record["required"]}, alone]}
 
 
 def _object(keys: tuple[Key, ...]) -> dict[str, Any]:

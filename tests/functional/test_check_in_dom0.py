@@ -70,6 +70,10 @@ BAD = {
         GOOD.replace(f"'{SECRET}'", f"'\u2018{SECRET}\u2019'"),
         ["line 3, column 7: mail: Account 1 (you@gmail.com): the password begins or ends with a typographic"],
     ),
+    "packages of a template that there are not": (
+        f"{GOOD}debian-13-mail:\n  packages: [alpine]\n",
+        ["line 6, column 3: debian-13-mail: package 1 must be one of fetchmail, mutt, neomutt."],
+    ),
     "no name of a qube above the accounts": (
         GOOD.replace("mail:\n", ""),
         ["qubes.yaml: accounts has no name of a qube above it: write one"],
@@ -124,6 +128,8 @@ def test_good_file_and_the_example_are_good(dom0: Dom0) -> None:
     assert dom0.check(GOOD) == (0, "qubes.yaml is good.\n")
     example = (ROOT / "pillar/postfix_smarthost/qubes.yaml.example").read_text(encoding="utf-8")
     assert dom0.check(example) == (0, "qubes.yaml is good.\n")
+    template = "debian-13-mail:\n  packages: [fetchmail]\n"
+    assert dom0.check(GOOD + template) == (0, "qubes.yaml is good.\n")
 
 
 @pytest.mark.parametrize(

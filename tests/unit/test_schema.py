@@ -25,7 +25,7 @@ QUBES_YAML = ROOT / "pillar/postfix_smarthost/qubes.yaml.example"
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
 KEYWORDS = {
     *("$schema", "$defs", "$ref", "title", "description", "type", "enum", "properties", "required", "items"),
-    *("additionalProperties", "minimum", "maximum", "minItems"),
+    *("additionalProperties", "minimum", "maximum", "minItems", "maxProperties", "anyOf"),
 }
 
 
@@ -41,6 +41,8 @@ def is_valid(value: Any, schema: Any, root: dict[str, Any]) -> bool:  # noqa: AN
         for kind in kinds
     ):
         return False
+    if "anyOf" in schema and not any(is_valid(value, part, root) for part in schema["anyOf"]):
+        return False
     if "enum" in schema and value not in schema["enum"]:
         return False
     if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
@@ -51,6 +53,8 @@ def is_valid(value: Any, schema: Any, root: dict[str, Any]) -> bool:  # noqa: AN
         )
     if isinstance(value, dict):
         known = schema.get("properties", {})
+        if len(value) > schema.get("maxProperties", len(value)):
+            return False
         return {*schema.get("required", [])} <= {*value} and all(
             is_valid(item, known.get(key, schema.get("additionalProperties", True)), root)
             for key, item in value.items()
@@ -79,8 +83,17 @@ def subschemas(schema: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     if not isinstance(schema, dict):
         return []
     inner = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
-    inner += [schema.get("items"), schema.get("additionalProperties")]
+    inner += [schema.get("items"), schema.get("additionalProperties"), *schema.get("anyOf", [])]
     return [schema, *(each for part in inner for each in subschemas(part))]
+
+
+def test_an_entry_has_accounts_or_is_one_of_a_template() -> None:
+    assert fits(
+        {"mail": {"accounts": [ALICE], "packages": ["mutt"]}, "debian-13-mail": {"packages": ["mutt"]}}
+    )
+    assert not fits({"mail": {"packages": ["mutt"], "user": "me"}})
+    assert not fits({"mail": {"packages": ["alpine"]}})
+    assert not fits({"mail": {}})
 
 
 def test_no_other_keyword_is_used() -> None:
