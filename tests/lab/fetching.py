@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from . import direct
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 HOME = "/home/user"
 UNIT = "postfix-smarthost-fetch"
-STATE = f"/run/{UNIT}/state.json"
 
 
 def record(mailbox: Mailbox, **fetch: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -79,6 +79,21 @@ def applied(qube: Qube, *accounts: dict[str, Any], **more: Any) -> Said:  # noqa
     said = direct.run(qube)
     assert said.error is None
     return said
+
+
+def status_of(qube: Qube) -> dict[str, Any]:
+    """Return what the program in the qube says of it."""
+    return json.loads(qube.run(direct.PROGRAM, "status", "--json", check=False).stdout)
+
+
+def fetch_notes(qube: Qube) -> list[str]:
+    """Return what is to be done about mail that is not fetched."""
+    return [note for note in status_of(qube)["notes"] if "fetched" in note]
+
+
+def has_looked(qube: Qube) -> bool:
+    """Tell whether the server has let the service look for mail of ALICE since its start."""
+    return bool(status_of(qube)["accounts"][ALICE.address]["fetch"]["looked"])
 
 
 def runs(qube: Qube) -> bool:

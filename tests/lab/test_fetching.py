@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import direct
 from .accounts import ALICE, BOB, unique
-from .fetching import HOME, STATE, UNIT, applied, arrived, comes, message, put, record, runs
+from .fetching import HOME, UNIT, applied, arrived, comes, fetch_notes, has_looked, message, put, record, runs
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -82,16 +81,12 @@ def test_what_is_kept_is_fetched_once(qube: Qube, mailbox: Mailbox, protocol: st
     for _ in range(2):
         for subject in subjects:
             qube.wait_for(lambda subject=subject: arrived(qube, subject), "the message")
-        qube.wait_for(lambda: looked(qube), "a look")
+        qube.wait_for(lambda: has_looked(qube), "a look")
         qube.run("systemctl", "restart", UNIT)
         subjects.append(put(mailbox))
     qube.wait_for(lambda: arrived(qube, subjects[-1]), "the message")
     assert [arrived(qube, subject) for subject in subjects] == [1] * 5
     assert len(mailbox.names()) == 5
-
-
-def looked(qube: Qube) -> bool:
-    return "looked" in json.loads(qube.run("cat", STATE, check=False).stdout or "{}").get(ALICE.address, {})
 
 
 def test_many_messages_over_pop3_come_in_parts(qube: Qube, mailbox: Mailbox) -> None:
@@ -178,7 +173,7 @@ def test_it_goes_on_after_a_restart_and_stops_with_the_key(qube: Qube, mailbox: 
     comes_after = put(mailbox)
     qube.restart()
     qube.wait_for(lambda: arrived(qube, comes_after), "the message", 60)
-    assert [note for note in qube.salt("postfix_smarthost.status")["notes"] if "fetched" in note] == []
+    assert fetch_notes(qube) == []
     files = ("find", "/usr/local/etc/smarthost", f"{HOME}/.local", "-type", "f", "-printf", "%f %m %u %g\\n")
     assert {
         f"{ALICE.address} 600 user user",

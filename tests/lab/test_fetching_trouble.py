@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import time
 from typing import TYPE_CHECKING
@@ -13,7 +12,19 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, pillar, unique
-from .fetching import HOME, UNIT, applied, arrived, comes, message, put, record, runs
+from .fetching import (
+    HOME,
+    UNIT,
+    applied,
+    arrived,
+    comes,
+    fetch_notes,
+    message,
+    put,
+    record,
+    runs,
+    status_of,
+)
 from .mailbox import Mailbox
 from .outages import dead_name_service
 from .search import forms, holding
@@ -52,8 +63,7 @@ def test_refused_login_is_told_once_and_not_repeated(qube: Qube, mailbox: Mailbo
     status = qube.run(direct.PROGRAM, "status", check=False)
     assert status.returncode == 1
     assert f"Mail of {ALICE.address} is not fetched: {reason}: fix qubes.yaml and apply." in status.stdout
-    about = json.loads(qube.run(direct.PROGRAM, "status", "--json", check=False).stdout)
-    assert about["accounts"][ALICE.address]["fetch"]["reason"] == reason
+    assert status_of(qube)["accounts"][ALICE.address]["fetch"]["reason"] == reason
     time.sleep(15)
     assert len(refusals(mailbox)) == 1, mailbox.keeps()
     assert qube.journal(UNIT).count("refuses") == 1
@@ -181,7 +191,7 @@ def test_copies_of_a_qube_leave_its_mailbox_alone(lab: Lab, fetches: Qube, mailb
     time.sleep(10)
     assert (runs(clone), runs(disposable)) == (False, False)
     assert mailbox.names() == [subject]
-    (note,) = [note for note in clone.salt("postfix_smarthost.status")["notes"] if "fetched" in note]
+    (note,) = fetch_notes(clone)
     assert note.startswith("Mail is not fetched, as this qube is a copy of another one.")
     clone.restart()
     assert not runs(clone)

@@ -81,6 +81,21 @@ PROTECTIONS = (
         ("if is_loopback(host)", "if host"),
     ),
     protect(
+        "a server that mail is fetched from is verified",
+        "tests/lab/test_fetching.py::test_server_of_another_name_gets_no_password",
+        ('sslproto "TLS1.2+" sslcertck', 'sslproto "TLS1.2+" no sslcertck'),
+    ),
+    protect(
+        "a pin counts for a server that mail is fetched from",
+        "tests/lab/test_fetching.py::test_known_relay_is_known_again_by_its_pin_or_its_ca",
+        ("if pins and not pins & fingerprints(", "if not pins and not pins & fingerprints("),
+    ),
+    protect(
+        "a clone leaves the mailbox of its original alone",
+        "tests/lab/test_fetching_trouble.py::test_copies_of_a_qube_leave_its_mailbox_alone",
+        (': >"$queue/fetch-off" ||', ": ||"),
+    ),
+    protect(
         "smtp_bind_address",
         f"{_WAYS}_clear_text_gets_to_no_other_host_whatever_the_tables_say",
         (
