@@ -180,10 +180,11 @@ def status(root: str = "/") -> dict[str, Any]:
     Returns a dictionary of ``active`` (see ``postfix_smarthost.active``), ``since`` (when Postfix was started, None if
     it does not run), ``tables`` (the directory of lookup tables in use, None without a configuration), ``senders`` (the
     relay of each), ``accounts`` (of each: relay, how many messages are ``waiting``, when one was last ``sent`` and last
-    ``failed`` since the qube was started, and the ``reason`` of that failure), ``queue`` (the number of messages in
-    each part of the queue that has some), ``waiting`` (what is in the queue by account and reason: how many, since
-    when, when they are tried next, and the way out), ``as_asked`` (whether an apply would leave the configuration as
-    it is; None if it would refuse the pillar) and ``notes``: what the user has to do. Times are those of ISO 8601.
+    ``failed`` since the qube was started, the ``reason`` of that failure, and how its mail is fetched), ``queue`` (the
+    number of messages in each part of the queue that has some), ``waiting`` (what is in the queue by account and
+    reason: how many, since when, when they are tried next, and the way out), ``as_asked`` (whether an apply would leave
+    the configuration as it is; None if it would refuse the pillar) and ``notes``: what the user has to do. Times are
+    those of ISO 8601.
 
     CLI Example:
 
@@ -208,8 +209,8 @@ def verify(account: str = "", to: str = "", root: str = "/") -> dict[str, Any]:
         The directory of the root file system.
 
     Returns a dictionary with what was found out about each account, by its address: ``works``, ``text`` (what works, or
-    the first thing that does not) and ``way_out``. It takes 30 seconds at most, with ``to`` a minute. Sets the return
-    code to 1 if an account does not work.
+    the first thing that does not) and ``way_out``; as ``ADDRESS (fetch)``, whether its mail can be fetched. It takes 30
+    seconds at most, with ``to`` a minute. Sets the return code to 1 if an account does not work.
 
     Raises CommandExecutionError where there is no configuration, or no such account.
 

@@ -20,9 +20,9 @@ start_fetching() {
 		echo "postfix-smarthost: mail is not fetched: $said" >&2
 }
 
-# By the file in which the service notes what is the matter.
+# By the file in which the service notes what is the matter: the user's, so it is not read if it is no file.
 fetching_fails() {
 	local noted=/run/postfix-smarthost-fetch/state.json
-	[ -e $noted ] && [[ $(<$noted) = *'"reason": '* ]]
+	[ -f $noted ] && [[ $(<$noted) = *'"reason": '* ]]
 }
 """

@@ -10,6 +10,7 @@ Sources: fetchmail(1) of 6.4 and 6.6.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -112,7 +113,8 @@ class _Board:
     def _write(self, address: str, about: dict[str, Any]) -> None:
         if about != self._told[address]:
             self._told[address] = about
-            rewrite(self._path, json.dumps(self._told), 0o600)
+            with contextlib.suppress(OSError):
+                rewrite(self._path, json.dumps(self._told), 0o600)
 
 
 class _Fetcher(threading.Thread):
@@ -139,14 +141,21 @@ class _Fetcher(threading.Thread):
         """Fetch, wait, and so on."""
         while not self._stop.is_set():
             begun = time.monotonic()
-            kind, reason = cannot(self._about)
-            if not reason:
-                kind, reason = self._fetch()
+            kind, reason = self._try()
             self._failures = {kind: self._failures.get(kind, -1) + 1} if reason else {}
             # What is over with the next try, as at boot and when the network changes, is nobody's business.
             if reason and not self._stop.is_set() and (kind == "login" or self._failures[kind]):
                 self._board.fails(self._address, kind, reason)
             self._stop.wait(self._pause(kind, time.monotonic() - begun))
+
+    def _try(self) -> tuple[str, str]:
+        """Fetch if that is possible; return the kind of what is wrong, and a sentence on it, each "" if nothing is."""
+        try:
+            kind, reason = cannot(self._about)
+            return (kind, reason) if reason else self._fetch()
+        except OSError as problem:
+            # As with too little memory. An exception would end this thread, and all fetching of the account.
+            return "other", f"fetchmail cannot be run ({problem.strerror})"
 
     def _pause(self, kind: str, lasted: float) -> float:
         if kind in self._failures:
@@ -175,8 +184,8 @@ class _Fetcher(threading.Thread):
         reader = threading.Thread(target=self._read, args=(process, said), daemon=True)
         reader.start()
         while process.poll() is None:
-            # What Postfix does not take now is tried again later, by another run.
-            if self._stop.wait(0.2) or said.refused:
+            # What Postfix does not take is tried again later, by another run; this one goes on with the rest.
+            if self._stop.wait(0.2) or (said.refused and self._is_quiet()):
                 self._end(process)
         reader.join()
         return said.outcome(process.returncode)
@@ -189,10 +198,13 @@ class _Fetcher(threading.Thread):
             if looked and not said.refused:
                 self._board.works(self._address, taken=taken)
 
+    def _is_quiet(self) -> bool:
+        return time.monotonic() > self._last_word + _QUIET
+
     def _end(self, process: subprocess.Popen[str]) -> None:
         """End fetchmail when it is between two messages: one that Postfix has taken is to be deleted at the server."""
         latest = time.monotonic() + _LONG_QUIET
-        while process.poll() is None and time.monotonic() < min(latest, self._last_word + _QUIET):
+        while process.poll() is None and time.monotonic() < latest and not self._is_quiet():
             time.sleep(0.1)
         process.terminate()
         try:

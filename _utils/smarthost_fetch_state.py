@@ -85,6 +85,8 @@ def fetching(places: Places) -> dict[str, Fetching]:
 
 def _noted(places: Places) -> dict[str, Any]:
     """Return what the service has noted: in a file of the user's, so that it may be anything."""
+    if not os.path.isfile(places.fetching):
+        return {}
     try:
         noted = json.loads(read_if_there(places.fetching) or "{}")
     except ValueError:

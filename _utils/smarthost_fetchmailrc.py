@@ -88,8 +88,8 @@ def _poll(account: dict[str, Any], user: str, ca_file: str, command: str) -> lis
 
 def _tls(fetch: dict[str, Any], ca_file: str) -> str:
     if fetch["tls_mode"] == "none" or by_tunnel(fetch):
-        # Within the qube.
-        return 'no sslcertck sslproto ""'
+        # Within the qube. What else there was to say, 6.6 does not know.
+        return 'sslproto ""'
     begins = "ssl " if fetch["tls_mode"] == "implicit" else "no ssl "
     return f'{begins}sslproto "TLS1.2+" sslcertck sslcertfile {_text(ca_file)}'
 

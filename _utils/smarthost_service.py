@@ -64,7 +64,10 @@ def restart_fetching(places: Places) -> None:
     Raises CommandExecutionError if it does not start again.
     """
     if os.path.exists(places.fetch_unit):
-        _systemctl("restart", os.path.basename(places.fetch_unit))
+        unit = os.path.basename(places.fetch_unit)
+        # systemd starts nothing that it has started some times in a row.
+        run("systemctl", "reset-failed", unit)
+        _systemctl("restart", unit)
 
 
 def stop_fetching(places: Places) -> None:

@@ -77,7 +77,7 @@ def applied(qube: Qube, *accounts: dict[str, Any], **more: Any) -> Said:  # noqa
     """Apply records to a qube, step by step."""
     qube.pillar = pillar(*accounts, **more)
     said = direct.run(qube)
-    assert said.error is None
+    assert said.error is None, said.error
     return said
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
 
+    from .certificates import Certificate
     from .qube import Qube
     from .relay import MailHost
 
@@ -34,6 +35,7 @@ protocols = imap pop3
 ssl = yes
 ssl_server_cert_file = /etc/postfix/certificate.pem
 ssl_server_key_file = /etc/postfix/key.pem
+!include_try /etc/dovecot-mailbox.names
 auth_allow_cleartext = yes
 auth_failure_delay = 0
 auth_verbose = yes
@@ -120,6 +122,24 @@ class Mailbox:
         """Return the names of the files of the messages that are there, in whatever folder."""
         found = self._host.run("find", self._directory, "-type", "f", "-path", "*/[nc][eu][wr]/*").stdout
         return sorted(path.rpartition("/")[2].partition(":")[0] for path in found.split())
+
+    def known_as(self, name: str, certificate: Certificate) -> None:
+        """Let the server show another certificate to who asks for another name (SNI), from its start on.
+
+        Args:
+            name: that name.
+            certificate: of that name.
+
+        """
+        files = {"pem": certificate.certificate, "key": certificate.key}
+        for kind, text in files.items():
+            self._host.write(f"/etc/dovecot-{name}.{kind}", text)
+        section = (
+            f"local_name {name} {{\n  ssl_server_cert_file = /etc/dovecot-{name}.pem\n"
+            f"  ssl_server_key_file = /etc/dovecot-{name}.key\n}}\n"
+        )
+        self._host.write("/etc/dovecot-mailbox.names", section)
+        self._host.run("doveadm", "-c", "/etc/dovecot-mailbox.conf", "reload")
 
     def keeps(self) -> list[str]:
         """Return the log's lines on this mailbox, oldest first: who logged in, how, and who was refused."""

@@ -114,6 +114,29 @@ def test_mail_that_postfix_does_not_take_stays_and_comes_later(qube: Qube, mailb
     assert arrived(qube, subject) == 1
 
 
+def test_message_that_is_refused_stays_and_the_rest_goes_on(qube: Qube, mailbox: Mailbox) -> None:
+    """Nothing is bounced to its sender, who is often not who it says."""
+    applied(qube, record(mailbox))
+    comes(qube, mailbox)
+    refused, *others = [unique() for _ in range(4)]
+    bad = message(refused).replace(b"friend@far.test", b"bad@far.test")
+    try:
+        qube.run(
+            "postconf", "-e", "smtpd_sender_restrictions = check_sender_access inline:{bad@far.test=REJECT}"
+        )
+        qube.run("touch", "-d", "-1 minute", "/etc/postfix/main.cf")
+        qube.run("postfix", "reload")
+        mailbox.put_all({refused: bad, **{subject: message(subject) for subject in others}})
+        for subject in others:
+            qube.wait_for(lambda subject=subject: arrived(qube, subject), "the message", 60)
+        qube.wait_for(lambda: "Postfix does not take" in qube.journal(UNIT), "its reason", 60)
+        assert mailbox.names() == [refused]
+    finally:
+        assert direct.run(qube).error is None
+    qube.wait_for(lambda: arrived(qube, refused), "the message", 120)
+    assert qube.queue() == []
+
+
 def test_network_is_waited_for_without_a_word(lab: Lab, qube: Qube, mailbox: Mailbox) -> None:
     applied(qube, record(mailbox))
     comes(qube, mailbox)
