@@ -166,8 +166,8 @@ class AccountsReading(Reading):
             tls = self._tls(item.get("tls", {}), where)
         else:
             # What vouches for a host at one port does so at another.
-            tls = {"fingerprint": account["fingerprints"], "ca": account["ca"], "mode": None}
-            tls["mode"] = "none" if account["tls_mode"] == "none" else None
+            mode = "none" if account["tls_mode"] == "none" else None
+            tls = {"fingerprint": account["fingerprints"], "ca": account["ca"], "mode": mode}
         if "server" in item:
             server = self._verified(server, "server", tls["mode"], tls["fingerprint"], where)
         protocol = known.protocol if known else read["protocol"] or PROTOCOLS[0]

@@ -27,7 +27,6 @@ _TAKEN = re.compile(r"reading message .* flushed$")
 _NOISE = re.compile(
     r"fetchmail: (WARNING: |Query status=|normal termination|terminated with signal|Connection errors)"
 )
-_LINES = 20
 # A kind beside those that are wrong: there is more, and the session was cut into parts.
 MORE = "more"
 
@@ -127,7 +126,8 @@ class Said:
 
     def __init__(self, about: dict[str, Any]) -> None:  # noqa: D107 - the class says it
         self._about = about
-        self._lines: list[str] = []
+        # What follows it is of its consequences.
+        self._first_word = ""
         self.looked = False
         self.refused = False
 
@@ -139,15 +139,13 @@ class Said:
         # By Postfix: the message stays at the server.
         self.refused |= "SMTP error: " in text
         if text and not looked and not _NOISE.match(text):
-            self._lines.append(text.removeprefix("fetchmail: ").rstrip("."))
-            del self._lines[_LINES:]
+            self._first_word = self._first_word or text.removeprefix("fetchmail: ").rstrip(".")
         return looked, bool(_TAKEN.match(text))
 
     def outcome(self, code: int) -> tuple[str, str]:
         """Return the kind of what is wrong, and a sentence on it, after the end of the run; each "" if nothing is."""
         server = self._about["server"]
-        # What follows the first one is of its consequences.
-        words = f" ({self._lines[0][:300]})" if self._lines else ""
+        words = f" ({self._first_word[:300]})" if self._first_word else ""
         if code == _SMTP or self.refused:
             return "postfix", f"Postfix does not take what is fetched from {server}{words}"
         # The last one: a wait for new mail that the server, or the network, has ended.

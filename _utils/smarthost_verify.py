@@ -111,7 +111,8 @@ def verify(places: Places, only: str = "", to: str = "") -> list[Verdict]:
         raise CommandExecutionError(
             f"{to_ascii(to)} is no address to send to: write it in full, as in me@example.com."
         )
-    fetched = [account.address for account in chosen if account.address in known_to_fetch(places)]
+    to_fetch = known_to_fetch(places)
+    fetched = [account.address for account in chosen if account.address in to_fetch]
     with ThreadPoolExecutor(max_workers=len(fetched) or 1) as pool:
         looks = [pool.submit(look, places, address, TIMEOUT) for address in fetched]
         found = _side_by_side(places, chosen)

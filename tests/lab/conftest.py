@@ -11,6 +11,7 @@ import pytest
 from . import direct
 from .accounts import ALICE, RECIPIENTS, pillar, unique
 from .lab import Lab
+from .mailbox import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -119,6 +120,12 @@ def fetching_qube(lab: Lab, with_fetchmail: Template, relay_a: Relay) -> Iterato
     yield make
     for qube in made:
         lab.remove(qube)
+
+
+@pytest.fixture
+def mailbox(relay_a: Relay) -> Mailbox:
+    """Give a mailbox of its own at the provider of ALICE."""
+    return Mailbox(relay_a, unique("box"))
 
 
 @pytest.fixture

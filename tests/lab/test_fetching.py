@@ -28,11 +28,6 @@ def qube(fetching_qube: Callable[..., Qube]) -> Qube:
     return fetching_qube()
 
 
-@pytest.fixture
-def mailbox(relay_a: Relay) -> Mailbox:
-    return Mailbox(relay_a, unique("box"))
-
-
 def test_new_mail_comes_at_once_over_verified_tls_and_leaves_the_server(qube: Qube, mailbox: Mailbox) -> None:
     applied(qube, record(mailbox))
     comes(qube, mailbox)

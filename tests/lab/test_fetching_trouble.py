@@ -45,11 +45,6 @@ def qube(fetching_qube: Callable[..., Qube]) -> Qube:
     return fetching_qube()
 
 
-@pytest.fixture
-def mailbox(relay_a: Relay) -> Mailbox:
-    return Mailbox(relay_a, unique("box"))
-
-
 def refusals(mailbox: Mailbox) -> list[str]:
     return [line for line in mailbox.keeps() if "Login aborted" in line or "auth failed" in line]
 
