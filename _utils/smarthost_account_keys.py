@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import smarthost_lists
 import smarthost_readers as readers
-from smarthost_keys import FLAG, LIST, MAPPING, PORT, TEXT, Key, Kind, mapping
+from smarthost_keys import FLAG, LIST, MAPPING, PORT, TEXT, Key, Kind, mapping, one_of
 from smarthost_mailboxes import mailbox
+from smarthost_oauth import PROVIDERS, TENANT, XOAUTH2
 
 TLS_MODES = ("implicit", "none", "starttls")
-AUTH = ("none", "password")
+AUTH = ("none", "password", XOAUTH2)
 DEFAULT_PORT = 587
 IMPLICIT_TLS_PORT = 465
 # Of fetching (RFC 8314); the ports by when TLS begins: with the connection, or by a command.
@@ -113,6 +114,72 @@ FETCH = (
     ),
 )
 
+OAUTH = (
+    Key(
+        "client_id",
+        TEXT,
+        "required",
+        "The ID of the application that you have registered with the provider.",
+        readers.client_text,
+        absent="",
+    ),
+    Key(
+        "client_secret",
+        TEXT,
+        "none",
+        "Its secret, where the provider gives one, as Google does. Only root can read it in the qube.",
+        readers.client_text,
+        absent="",
+    ),
+    Key(
+        "provider",
+        one_of(*PROVIDERS),
+        "that of the relay, if it is known",
+        "Who gives the tokens.",
+        readers.choice(*PROVIDERS),
+    ),
+    Key(
+        "tenant",
+        TEXT,
+        f"`{TENANT}`",
+        "Microsoft's: `consumers` for a private account, or the ID or domain of the organisation.",
+        readers.tenant,
+        absent=TENANT,
+    ),
+    Key(
+        "token_endpoint",
+        TEXT,
+        "that of the provider",
+        "For another provider: the URL that tokens come from.",
+        readers.endpoint,
+        absent="",
+    ),
+    Key(
+        "device_endpoint",
+        TEXT,
+        "that of the provider",
+        "For another provider: the URL that device codes come from.",
+        readers.endpoint,
+        absent="",
+    ),
+    Key(
+        "authorization_endpoint",
+        TEXT,
+        "that of the provider",
+        "For another provider: the URL of the page where the user agrees.",
+        readers.endpoint,
+        absent="",
+    ),
+    Key(
+        "scope",
+        TEXT,
+        "that of the provider",
+        "What the tokens are for, in the words of the provider, with blanks between them.",
+        readers.scope,
+        absent="",
+    ),
+)
+
 ACCOUNT = (
     Key(
         "address",
@@ -131,10 +198,10 @@ ACCOUNT = (
     ),
     Key(
         "auth",
-        Kind("`password` or `none`", {"enum": [*AUTH]}),
+        Kind("`password`, `xoauth2` or `none`", {"enum": [*AUTH]}),
         "`password`",
-        "`none`: the relay accepts mail without a login. Its certificate is still verified."
-        " See [A relay without a login](docs/relays.md#a-relay-without-a-login).",
+        "`xoauth2`: the relay takes a token instead of a password, see [OAuth](docs/oauth.md). `none`: it accepts mail"
+        " [without a login](docs/relays.md#a-relay-without-a-login). Its certificate is still verified.",
         readers.choice(*AUTH),
         absent="password",
     ),
@@ -205,5 +272,14 @@ ACCOUNT = (
         mapping,
         FETCH,
         absent=False,
+    ),
+    Key(
+        "oauth",
+        MAPPING,
+        "none",
+        "With `auth: xoauth2`: who gives the tokens. See [OAuth](docs/oauth.md).",
+        mapping,
+        OAUTH,
+        absent={},
     ),
 )

@@ -18,11 +18,13 @@ from smarthost_account_keys import (
     IMPLICIT_PORTS,
     IMPLICIT_TLS_PORT,
     INBOX,
+    OAUTH,
     PROTOCOLS,
     TLS,
 )
 from smarthost_keys import Key, names
 from smarthost_names import is_ip_address, is_loopback
+from smarthost_oauth import ENDPOINTS, XOAUTH2, endpoints, provider_of
 from smarthost_reading import Reading
 
 
@@ -55,19 +57,19 @@ class AccountsReading(Reading):
         read = {
             name: self.value(item, key, f"{where}: ", key.absent)
             for name, key in keys.items()
-            if name not in ("address", "password", "password_base64", "tls", "fetch")
+            if name not in ("address", "password", "password_base64", "tls", "fetch", "oauth")
         }
         tls = self._tls(item.get("tls", {}), where)
         way = self._way(item, read, tls, address, where)
         logs_in = read["auth"] == "password"
-        if not logs_in and {"password", "password_base64", "username"} & {*item}:
+        if read["auth"] == "none" and {"password", "password_base64", "username"} & {*item}:
             self.tell(f"{where}: auth: none logs in nowhere: leave out username and password, or auth")
         account = {
             "address": address,
             "where": where,
             **way,
             "auth": read["auth"],
-            "username": way["username"] if logs_in else "",
+            "username": "" if read["auth"] == "none" else way["username"],
             "password": self._password(item, keys, where) if logs_in else "",
             "senders": [sender.lower() for sender in (address, *read["senders"]) if sender],
             "fingerprints": tls["fingerprint"],
@@ -75,7 +77,53 @@ class AccountsReading(Reading):
             "default": read["default"],
             "folder": read["folder"],
         }
-        return {**account, "fetch": self._fetch(item.get("fetch", False), account, where)}
+        account["fetch"] = self._fetch(item.get("fetch", False), account, where)
+        return {**account, "oauth": self._oauth(item, account, where)}
+
+    def _oauth(self, item: dict, account: dict[str, Any], where: str) -> dict[str, str]:
+        """Return who gives the tokens of an account and for what, {} if it logs in with none."""
+        if account["auth"] != XOAUTH2:
+            if "oauth" in item:
+                self.tell(f"{where}: oauth goes with auth: {XOAUTH2}: leave it out, or give that")
+            return {}
+        if {"password", "password_base64"} & {*item}:
+            self.tell(f"{where}: auth: {XOAUTH2} logs in without a password: leave it out, or auth")
+        if account["tls_mode"] == "none":
+            self.tell(f"{where}: auth: {XOAUTH2} needs TLS: leave out tls: mode none")
+        where += ": oauth"
+        value = item.get("oauth")
+        if not isinstance(value, dict) or "client_id" not in value:
+            self.tell(
+                f"{where} must be a mapping with the client_id that you have registered (docs/oauth.md)"
+            )
+            return {}
+        self.unknown_keys(value, OAUTH, where)
+        read = {key.name: self.value(value, key, f"{where}: ", key.absent) for key in OAUTH}
+        if "provider" in value and not read["provider"]:
+            return {}
+        return self._tokens(value, read, account, where)
+
+    def _tokens(
+        self, value: dict, read: dict[str, Any], account: dict[str, Any], where: str
+    ) -> dict[str, str]:
+        """Return where the tokens come from, and for what: what is given goes before what is known."""
+        own = {name: read[name] for name in ENDPOINTS if name in value}
+        provider = read["provider"] or ("" if "token_endpoint" in value else provider_of(account["relay"]))
+        if provider:
+            protocol = account["fetch"].get("protocol", "")
+            own = {**endpoints(provider, read["tenant"] or "", protocol), **own}
+        elif "tenant" in value:
+            self.tell(f"{where}: tenant is Microsoft's: leave it out, or give provider: microsoft")
+        if not provider and account["relay"] and not {"token_endpoint", "scope"} <= {*own}:
+            self.tell(
+                f"{where}: who gives the tokens for {account['relay']} is not known here: give provider, or"
+                " token_endpoint and scope"
+            )
+        elif not own.get("device_endpoint") and not own.get("authorization_endpoint") and not provider:
+            self.tell(f"{where}: device_endpoint or authorization_endpoint must be given")
+        return {name: read[name] or "" for name in ("client_id", "client_secret")} | {
+            name: own.get(name) or "" for name in ENDPOINTS
+        }
 
     def _tls(self, value: object, where: str) -> dict[str, Any]:
         where += ": tls"
@@ -173,7 +221,12 @@ class AccountsReading(Reading):
         protocol = known.protocol if known else read["protocol"] or PROTOCOLS[0]
         if read["folders"] and protocol == "pop3":
             self.tell(f"{where}: folders is for IMAP: a POP3 server has one mailbox, so leave it out")
-        if why := smarthost_providers.has_no_password(server):
+        by_token = account["auth"] == XOAUTH2
+        if by_token and {"password", "password_base64", "username"} & {*item}:
+            self.tell(
+                f"{where}: with auth: {XOAUTH2} mail is fetched so, too: leave out username and password"
+            )
+        if not by_token and (why := smarthost_providers.has_no_password(server)):
             self.tell(f"{where}: {why}")
         mode = tls["mode"] or (known.tls_mode if known and read["port"] in (None, known.port) else None)
         mode = mode or ("starttls" if read["port"] in CLEAR_PORTS.values() else "implicit")
@@ -189,7 +242,7 @@ class AccountsReading(Reading):
             "fingerprints": tls["fingerprint"],
             "ca": tls["ca"],
             "username": username or "",
-            "password": self._fetch_password(item, keys, account, where),
+            "password": "" if by_token else self._fetch_password(item, keys, account, where),
             "folders": read["folders"] or ([INBOX] if protocol == "imap" else []),
             "keep": read["keep"],
             "interval": read["interval"],

@@ -38,6 +38,8 @@ from smarthost_errors import CommandExecutionError
 from smarthost_fetchmailrc import fetched
 from smarthost_files import acting_as, locked, make_public, remove, run, sync, to_ascii, which
 from smarthost_manifest import Switch
+from smarthost_oauth import XOAUTH2, by_xoauth2, tokens_name
+from smarthost_oauth_tokens import forget as forget_tokens
 from smarthost_places import SORTING, STAGING, TABLES, TOP_FILES, Places
 from smarthost_plan import Plan
 
@@ -120,7 +122,12 @@ def _of_users(
 ) -> dict[str, dict[str, list[str]]]:
     """Bring what is in the homes of the user and of former ones to what the record asks for; return the changes."""
     changes: dict[str, dict[str, list[str]]] = {}
-    wanted = [account["address"] for account in fetched(record)]
+    wanted = [account["address"].lower() for account in fetched(record)]
+    forgotten = forget_tokens(
+        places, [tokens_name(account) for account in by_xoauth2(record["accounts"])], test
+    )
+    if forgotten:
+        changes["tokens"] = {"removed": forgotten}
     for whose in (user, *former):
         muttrc = smarthost_mutt_line.keep(whose, record["mutt"] and whose is user, test)
         forgotten = smarthost_fetchmail.forget(places, whose, wanted if whose is user else [], test)
@@ -218,6 +225,8 @@ class _Change:
         else:
             # It runs as this user; the state that follows starts it for another one.
             smarthost_service.stop_fetching(self._places)
+        if XOAUTH2 not in self._plan.manifest.allowed:
+            smarthost_service.stop_oauth(self._places)
         remove(self._config_dir, *smarthost_disk.leftovers(self._places, self._new))
         self._remove_sorting(*smarthost_disk.unused_sorting(self._places, self._new))
         make_public(self._config_dir)

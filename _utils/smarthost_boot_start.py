@@ -248,7 +248,7 @@ start() {
 	if runs; then
 		start_watch
 		[ ! "$1" ] || return 0
-		! find_tables || start_fetching
+		! find_tables || { start_oauth; start_fetching; }
 		return
 	fi
 	owner=$(id -u postfix 2>/dev/null) || give_up "the template has no user postfix"
@@ -305,6 +305,7 @@ start() {
 	[ -z "$again_in_this_boot" ] || systemctl reset-failed postfix 'postfix@*' 2>/dev/null
 	remember_resolver
 	start_watch &
+	start_oauth
 	silently systemctl --no-block start postfix 9<&- || give_up "systemd does not start it: $said"
 	[ "$1" = apply ] || start_fetching
 	wait

@@ -6,7 +6,7 @@ TEXT = r"""
 # smtp_trouble.c, smtp_proto.c; dns_lookup.c), or that was another than the one meant.
 unreached="connect to |(Host or domain name not found[.] )?Name service error for name=|unable to look up host \
 |unable to find primary relay for |[^ ]+: host not found|lost connection with |conversation with |Cannot start TLS: \
-|Server certificate not |TLS is required, "
+|Server certificate not |TLS is required, |host 127[.][0-9.]+[[][0-9.]+[]] refused to talk to me: 421 4[.]4[.]1 "
 
 # smtp(8) keeps the resolver's configuration of its start (res_init(3)), so tell it of one that came since. What was
 # seen last is the time of a file: this look starts no program.
@@ -55,6 +55,10 @@ unreached() {
 # Whether a relay answers, as itself: others do in a captive portal. Nobody logs in.
 answers() {
 	local service=$1 host=$2 port=$3 row words=() names=() word
+	if [ "$service" = smtp-xoauth2 ]; then
+		/usr/local/bin/postfix-smarthost answers "$host"
+		return
+	fi
 	local options=(-c -o dnssec_probe= -s "$host" -t 6 -T 8 -L summary)
 	row=$(postmap -c "$config" -q "[$host]:$port" "$kind:$tables/tls_policy" 2>/dev/null)
 	read -ra words <<<"${row:-secure match=nexthop}"

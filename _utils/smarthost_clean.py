@@ -14,7 +14,7 @@ from smarthost_fetchmail import forget
 from smarthost_files import count_files, remove, to_ascii
 from smarthost_in_use import users
 from smarthost_mutt_line import keep
-from smarthost_places import MESSAGES, Places, is_sorting
+from smarthost_places import MESSAGES, TOKENS, Places, is_sorting
 from smarthost_take_over import KEPT, give_back, is_by_hand
 
 
@@ -94,8 +94,9 @@ def _left_to_remove(places: Places) -> tuple[list[str], list[str], int]:
         paths.append(config_dir)
     sorting = places.smarthost_dir
     there = sorted(os.listdir(sorting)) if os.path.isdir(sorting) else []
-    paths += [os.path.join(sorting, name) for name in there if is_sorting(name)]
-    if os.path.isdir(sorting) and all(is_sorting(name) for name in there):
+    own = [name for name in there if is_sorting(name) or name == TOKENS]
+    paths += [os.path.join(sorting, name) for name in own]
+    if os.path.isdir(sorting) and own == there:
         paths.append(sorting)
     count = sum(count_files(os.path.join(queue_dir, name)) for name in MESSAGES)
     if os.path.isdir(queue_dir) and not count and not places.plain:

@@ -19,11 +19,14 @@ import smarthost_fetch
 import smarthost_fetch_tunnel
 import smarthost_muttrc
 import smarthost_notes
+import smarthost_oauth_authorize
+import smarthost_oauth_proxy
 import smarthost_queue
 import smarthost_status
 import smarthost_verify
 from smarthost_errors import CommandExecutionError
 from smarthost_files import to_ascii, which
+from smarthost_in_use import AGAIN
 from smarthost_places import here
 
 _WHAT = "a queue ID, the address of an account, or ALL"
@@ -89,12 +92,21 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("tunnel")
     command.add_argument("address")
     command.set_defaults(run=_tunnel, as_user=True)
+    commands.add_parser("oauth").set_defaults(run=_oauth)
+    command = commands.add_parser("answers")
+    command.add_argument("address")
+    command.set_defaults(run=_answers)
     add("status", _status, "what runs, the last success and failure of each account, and what is to be done")
     command = add("verify", _verify, "ask the relay of each account whether it would take mail of it")
     command.add_argument("account", nargs="?", default="", help="only this account: its address")
     command.add_argument(
         "--to", default="", metavar="ADDRESS", help="send a message by each account to this address"
     )
+    text = "get the tokens of an account with auth: xoauth2; it tells what to do"
+    command = commands.add_parser("authorize", help=text, description=text[:1].upper() + text[1:] + ".")
+    command.add_argument("account", help="its address")
+    command.add_argument("--browser", action="store_true", help="by a page instead of a device code")
+    command.set_defaults(run=_authorize)
     add("queue", _queue, "what waits, and why")
     command = add("flush", _flush, "try deferred mail now")
     command.add_argument("what", nargs="?", default="ALL", help=f"{_WHAT} (the default)")
@@ -164,12 +176,35 @@ def _muttrc(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    code = smarthost_fetch.serve(here())
-    if code == smarthost_fetch.AGAIN:
+    return _service(smarthost_fetch.serve(here()), "fetch")
+
+
+def _oauth(options: argparse.Namespace) -> int:
+    return _service(smarthost_oauth_proxy.Proxy(here()).serve(), "oauth")
+
+
+def _service(code: int, name: str) -> int:
+    if code == AGAIN:
         # By its path: it may be another one by now.
         command = here().command
-        os.execv(command, [command, "fetch"])  # noqa: S606 - no shell is needed
+        os.execv(command, [command, name])  # noqa: S606 - no shell is needed
     return code
+
+
+def _answers(options: argparse.Namespace) -> int:
+    return _GOOD if smarthost_oauth_proxy.answers_now(here(), options.address) else _BAD
+
+
+def _authorize(options: argparse.Namespace) -> int:
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    try:
+        say(smarthost_oauth_authorize.authorize(here(), options.account, options.browser, say))
+    except KeyboardInterrupt:
+        say("Given up: nothing is stored.")
+        return _WRONG
+    return _GOOD
 
 
 def _tunnel(options: argparse.Namespace) -> int:

@@ -20,12 +20,11 @@ import time
 from typing import Any
 
 from smarthost_fetch_state import known
-from smarthost_fetchmail import MORE, Said, cannot, command
+from smarthost_fetchmail import MORE, Said, by_proxy, cannot, command
 from smarthost_files import rewrite
+from smarthost_in_use import AGAIN, DONE, seen
 from smarthost_places import Places
 
-# Exit codes of the service: nothing is to be fetched any more; it is to be started again, as it is another one now.
-DONE, AGAIN = 0, 75
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # In seconds. Logins that are refused come later and later: a provider may shut out who insists.
 _PAUSES = {"login": (300, 900, 3600), "other": (20, 40, 80, 160, 300)}
@@ -55,13 +54,13 @@ def serve(places: Places) -> int:
     for number in _SIGNALS:
         signal.signal(number, end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    before = _seen(places)
+    before = seen(places)
     accounts = known(places)
     board = _Board(places, accounts)
     fetchers = [_Fetcher(address, about, places, board, stop) for address, about in accounts.items()]
     for fetcher in fetchers:
         fetcher.start()
-    while accounts and not stop.wait(_LOOK) and _seen(places) == before:
+    while accounts and not stop.wait(_LOOK) and seen(places) == before:
         pass
     stop.set()
     for fetcher in fetchers:
@@ -69,18 +68,6 @@ def serve(places: Places) -> int:
     # One that comes from here on waits for the service that is started again in this process.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     return DONE if ended.is_set() or not accounts else AGAIN
-
-
-def _seen(places: Places) -> list[tuple[int, int] | None]:
-    """Return what changes with the configuration, and with this program."""
-    found: list[tuple[int, int] | None] = []
-    for path in (os.path.join(places.config_dir, "main.cf"), places.command):
-        try:
-            status = os.stat(path)
-            found.append((status.st_ino, status.st_mtime_ns))
-        except OSError:
-            found.append(None)
-    return found
 
 
 class _Board:
@@ -124,7 +111,7 @@ class _Fetcher(threading.Thread):
         self, address: str, about: dict[str, Any], places: Places, board: _Board, stop: threading.Event
     ) -> None:
         super().__init__(daemon=True)
-        self._address, self._about = address, about
+        self._places, self._address, self._about = places, address, about
         self._board, self._stop = board, stop
         home = os.path.expanduser("~")
         ids = os.path.join(home, places.fetch_ids)
@@ -170,7 +157,7 @@ class _Fetcher(threading.Thread):
 
     def _fetch(self) -> tuple[str, str]:
         """Run fetchmail once, and return the kind of what is wrong, and a sentence on it, each "" if nothing is."""
-        said = Said(self._about)
+        said, begun = Said(self._about), time.time()
         self._last_word = time.monotonic()
         process = subprocess.Popen(
             self._command,
@@ -188,7 +175,9 @@ class _Fetcher(threading.Thread):
             if self._stop.wait(0.2) or (said.refused and self._is_quiet()):
                 self._end(process)
         reader.join()
-        return said.outcome(process.returncode)
+        kind, reason = said.outcome(process.returncode)
+        told = by_proxy(self._places, self._address, self._about, begun) if reason else ("", "")
+        return told if told[1] else (kind, reason)
 
     def _read(self, process: subprocess.Popen[str], said: Said) -> None:
         """Take in what fetchmail says, line by line."""

@@ -7,10 +7,11 @@ import os
 import pwd
 import subprocess
 import tempfile
+import time
 from typing import NamedTuple
 
 from smarthost_fetch_state import known, way_out
-from smarthost_fetchmail import Said, cannot, command
+from smarthost_fetchmail import Said, by_proxy, cannot, command
 from smarthost_in_use import manifest, tables_in_use
 from smarthost_places import Places
 
@@ -56,6 +57,7 @@ def look(places: Places, address: str, timeout: float) -> Look:
                 "--check",
             ]
             as_user = ("runuser", "-u", user.pw_name, "--", "env", "LC_ALL=C", f"HOME={user.pw_dir}")
+            begun = time.time()
             try:
                 ended = subprocess.run(
                     [*as_user, *fetchmail],
@@ -73,6 +75,8 @@ def look(places: Places, address: str, timeout: float) -> Look:
         for line in ended.stdout.splitlines():
             said.take(line)
         kind, reason = said.outcome(ended.returncode)
+        if reason and (told := by_proxy(places, address, about, begun))[1]:
+            kind, reason = told
     if reason:
         return Look(False, reason, way_out(kind, address, about))
     return Look(True, f"its mail is fetched from {where}")

@@ -113,6 +113,9 @@ def way_out(kind: str, address: str, facts: dict[str, Any]) -> str:
     facts : dict
         Of the account.
     """
+    if facts.get("by_token") and kind not in ("postfix", "program"):
+        # The reason says it.
+        return ""
     if kind == "login":
         hint = smarthost_providers.password_hint(facts["relay"])
         return f"{hint}. Then fix qubes.yaml and apply" if hint else "fix qubes.yaml and apply"

@@ -17,6 +17,7 @@ from typing import Any
 from smarthost_fetchmailrc import FETCHMAILRC
 from smarthost_files import acting_as, read_if_there, remove, to_ascii, which
 from smarthost_in_use import tables_in_use
+from smarthost_oauth_state import noted
 from smarthost_places import SORTING, Places
 
 # Exit codes.
@@ -114,6 +115,28 @@ def forget(places: Places, user: pwd.struct_passwd, kept: list[str], test: bool 
         if not test:
             remove("/", *gone)
     return gone
+
+
+def by_proxy(places: Places, address: str, about: dict[str, Any], since: float) -> tuple[str, str]:
+    """
+    Return the kind of what the proxy that logs in with a token has said of an account, and a sentence on it.
+
+    places : Places
+        The paths of the system.
+    address : str
+        Of the account.
+    about : dict
+        The facts of the account.
+    since : float
+        What counts, in seconds since the epoch.
+
+    Each is "" where it has said nothing, or there is none: to fetchmail, a login that fails is a broken connection.
+    """
+    told = noted(places, address, (about["protocol"],)) if about.get("by_token") else {}
+    if not told or told["last"] < since:
+        return "", ""
+    kinds = {"authorize": "login", "login": "login"}
+    return kinds.get(told["kind"], "server"), told["reason"]
 
 
 class Said:

@@ -11,6 +11,8 @@ import json
 import re
 from typing import Any
 
+from smarthost_oauth import PORTS, XOAUTH2, addresses
+
 # What the service reads: the accounts that are fetched, without a secret.
 FACTS = "fetch.json"
 FETCHMAILRC = "fetchmailrc"
@@ -18,6 +20,7 @@ FETCHMAILRC = "fetchmailrc"
 _AT_ONCE = 50
 # In seconds: how long a server may be silent.
 _TIMEOUT = 60
+_CLEAR = 'sslproto ""'
 
 
 def fetched(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -58,24 +61,30 @@ def fetchmailrc(record: dict[str, Any], ca_file: str, command: str) -> str:
         "set softbounce",
         f"set postmaster {_text(record['user'])}",
     ]
+    listens = addresses(record["accounts"])
     for account in fetched(record):
-        lines += ["", *_poll(account, record["user"], ca_file, command)]
+        listen = listens.get(account["address"].lower(), "")
+        lines += ["", *_poll(account, record["user"], ca_file, command, listen)]
     return "\n".join(lines) + "\n"
 
 
-def _poll(account: dict[str, Any], user: str, ca_file: str, command: str) -> list[str]:
+def _poll(account: dict[str, Any], user: str, ca_file: str, command: str, listen: str) -> list[str]:
     fetch = account["fetch"]
+    server, port, password = fetch["server"], fetch["port"], fetch["password"]
+    if listen:
+        # The proxy has logged in with a token by the time that it greets; over POP3 it is told a password nevertheless.
+        server, port, password = listen, PORTS[fetch["protocol"]], "none"
     lines = [
-        f"poll {_text(account['address'])} via {_text(fetch['server'])}",
-        f"  protocol {fetch['protocol']} service {_text(str(fetch['port']))} timeout {_TIMEOUT} auth password"
+        f"poll {_text(account['address'].lower())} via {_text(server)}",
+        f"  protocol {fetch['protocol']} service {_text(str(port))} timeout {_TIMEOUT} auth password"
         # What is kept at a POP3 server is known by its ID there.
         + (" uidl" if fetch["protocol"] == "pop3" and fetch["keep"] else ""),
     ]
-    if by_tunnel(fetch):
-        lines.append(f"  plugin {_text(' '.join((command, 'tunnel', account['address'])))}")
+    if by_tunnel(fetch) and not listen:
+        lines.append(f"  plugin {_text(' '.join((command, 'tunnel', account['address'].lower())))}")
     lines += [
-        f"  username {_text(fetch['username'])} password {_text(fetch['password'])} is {_text(user)} here",
-        f"  {_tls(fetch, ca_file)}",
+        f"  username {_text(fetch['username'])} password {_text(password)} is {_text(user)} here",
+        f"  {_CLEAR if listen else _tls(fetch, ca_file)}",
         '  smtphost "localhost" no rewrite ' + ("keep" if fetch["keep"] else "no keep"),
     ]
     if fetch["protocol"] == "pop3":
@@ -89,7 +98,7 @@ def _poll(account: dict[str, Any], user: str, ca_file: str, command: str) -> lis
 def _tls(fetch: dict[str, Any], ca_file: str) -> str:
     if fetch["tls_mode"] == "none" or by_tunnel(fetch):
         # Within the qube. What else there was to say, 6.6 does not know.
-        return 'sslproto ""'
+        return _CLEAR
     begins = "ssl " if fetch["tls_mode"] == "implicit" else "no ssl "
     return f'{begins}sslproto "TLS1.2+" sslcertck sslcertfile {_text(ca_file)}'
 
@@ -102,12 +111,13 @@ def facts(record: dict[str, Any]) -> str:
         The regular shape of the pillar, from ``smarthost_pillar.check``.
     """
     known = {
-        account["address"]: {
+        account["address"].lower(): {
             **{key: account["fetch"][key] for key in ("server", "port", "protocol", "tls_mode", "interval")},
             "relay": account["relay"],
             "idle": len(account["fetch"]["folders"]) == 1,
             "fingerprints": account["fetch"]["fingerprints"],
             "ca": account["fetch"]["ca"],
+            "by_token": account["auth"] == XOAUTH2,
         }
         for account in fetched(record)
     }

@@ -8,17 +8,22 @@ No program is run.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from smarthost_errors import CommandExecutionError
 from smarthost_files import read, read_if_there, to_ascii
 from smarthost_manifest import NAME, Manifest, parse
+from smarthost_oauth import FACTS
 from smarthost_places import TABLES, TABLES_PARAMETER, Places
 from smarthost_relays import without_zeros
-from smarthost_services import logs_in, tls_mode
+from smarthost_services import PROXIED, logs_in, tls_mode
+
+# Exit codes of a service: it has nothing to do any more; it is to be started again, as it is another one now.
+DONE, AGAIN = 0, 75
 
 
 def tables_in_use(config_dir: str) -> str | None:
@@ -40,6 +45,23 @@ def manifest(config_dir: str, tables: str | None) -> Manifest | None:
     return parse(read_if_there(os.path.join(config_dir, tables, NAME))) if tables else None
 
 
+def seen(places: Places) -> list[tuple[int, int] | None]:
+    """
+    Return what changes with the configuration, and with this program.
+
+    places : Places
+        The paths of the system.
+    """
+    found: list[tuple[int, int] | None] = []
+    for path in (os.path.join(places.config_dir, "main.cf"), places.command):
+        try:
+            status = os.stat(path)
+            found.append((status.st_ino, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return found
+
+
 class Account(NamedTuple):
     """
     An account of the configuration in use.
@@ -56,6 +78,8 @@ class Account(NamedTuple):
         Whether it has a login.
     policy
         How the relay is verified: words of a row of ``tls_policy``.
+    by_token
+        Whether that login is a token.
     """
 
     senders: tuple[str, ...]
@@ -64,6 +88,7 @@ class Account(NamedTuple):
     tls_mode: str
     logs_in: bool
     policy: tuple[str, ...]
+    by_token: bool = False
 
     @property
     def address(self) -> str:
@@ -90,19 +115,44 @@ def accounts(places: Places) -> list[Account]:
     if tables is None or known is None:
         raise CommandExecutionError("There is no configuration: apply postfix_smarthost to this qube.")
     policies = rows(places, tables, "tls_policy")
+    by_token = by_xoauth2(places)
     by_account: dict[str, list[str]] = {}
     for sender, how in known.senders.items():
         by_account.setdefault(how.account, []).append(sender)
     found = []
     for senders in by_account.values():
-        way = known.senders[senders[0]].way
-        transport, _, nexthop = way.partition(":")
+        transport, _, nexthop = known.senders[senders[0]].way.partition(":")
         host, _, port = without_zeros(nexthop).rpartition(":")
-        policy = tuple(policies.get(nexthop, "").split())
+        mode = ""
+        if transport == PROXIED:
+            server = by_token.get(senders[0], {}).get("servers", {}).get("smtp", {})
+            nexthop = f"[{server.get('server', host[1:-1])}]:{server.get('port', port)}"
+            host, _, port = nexthop.rpartition(":")
+            mode = server.get("tls_mode", "starttls")
         found.append(
-            Account(tuple(senders), host[1:-1], int(port), tls_mode(transport), logs_in(transport), policy)
+            Account(
+                senders=tuple(senders),
+                relay=host[1:-1],
+                port=int(port),
+                tls_mode=mode or tls_mode(transport),
+                logs_in=logs_in(transport),
+                policy=tuple(policies.get(nexthop, "").split()),
+                by_token=transport == PROXIED,
+            )
         )
     return found
+
+
+def by_xoauth2(places: Places) -> dict[str, dict[str, Any]]:
+    """
+    Return what is known of the accounts that log in by XOAUTH2, by their addresses; it holds the client secrets.
+
+    places : Places
+        The paths of the system.
+    """
+    tables = tables_in_use(places.config_dir)
+    text = read_if_there(os.path.join(places.config_dir, tables, FACTS)) if tables else ""
+    return json.loads(text or "{}")
 
 
 def owners(known: list[Account]) -> dict[str, Account]:

@@ -54,7 +54,8 @@ class Manifest(NamedTuple):
     senders
         How the mail of each leaves.
     allowed
-        What the boot script may do besides: ``DISPOSABLES``, ``NOTIFICATIONS``.
+        What the boot script may do besides: ``DISPOSABLES``, ``NOTIFICATIONS``, and ``XOAUTH2``,
+        for which it starts the proxy that logs in with tokens.
     named
         The files whose lists of the qube's own names the boot script keeps.
     folders

@@ -17,6 +17,7 @@ TABLES_PARAMETER = "smarthost_tables"
 # of Postfix.
 SORTING = {"tables-a": "sorting-a", "tables-b": "sorting-b"}
 STAGING = "staging"
+TOKENS = "tokens"
 # In the order in which they are renamed into place: main.cf, which names the tables, last.
 TOP_FILES = ("submit-policy", "submit-milter", "own-names", "master.cf", "main.cf")
 # The suffixes of compiled tables, and their types (src/util/dict_*.h of Postfix).
@@ -172,6 +173,21 @@ class Places(NamedTuple):
     def fetch_ids(self) -> str:
         """Where it notes what it has fetched and not deleted, below the home of the user."""
         return ".local/state/postfix-smarthost"
+
+    @property
+    def tokens_dir(self) -> str:
+        """Where the tokens of accounts are that log in by XOAUTH2: root's alone, and no apply brings them."""
+        return os.path.join(self.smarthost_dir, TOKENS)
+
+    @property
+    def oauth_dir(self) -> str:
+        """What the proxy that logs in with them keeps until it ends, for root alone."""
+        return self._at("run/postfix-smarthost-oauth")
+
+    @property
+    def oauth_unit(self) -> str:
+        """Where systemd keeps the transient unit of that proxy as long as it is there."""
+        return self._at("run/systemd/transient/postfix-smarthost-oauth.service")
 
     @property
     def shown_notes(self) -> str:

@@ -19,6 +19,9 @@ from smarthost_fetchmailrc import FETCHMAILRC, fetched, fetchmailrc
 from smarthost_fetchmailrc import facts as fetch_facts
 from smarthost_manifest import DISPOSABLES, NOTIFICATIONS, Manifest, Sender, digest
 from smarthost_manifest import NAME as MANIFEST
+from smarthost_oauth import FACTS as OAUTH_FACTS
+from smarthost_oauth import XOAUTH2, by_xoauth2
+from smarthost_oauth import facts as oauth_facts
 from smarthost_places import SORTING, TABLES_PARAMETER, Places
 from smarthost_privacy import (
     HOST_NAME,
@@ -161,7 +164,10 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
             for account_digest in [digest(account)]
             for sender in account["senders"]
         },
-        allowed=tuple(name for name in (DISPOSABLES, NOTIFICATIONS) if record[name]),
+        allowed=(
+            *(name for name in (DISPOSABLES, NOTIFICATIONS) if record[name]),
+            *([XOAUTH2] if by_xoauth2(record["accounts"]) else []),
+        ),
         restart=(
             *(f"{name}={''.join(values[name].split())}" for name in _NEED_RESTART),
             f"{_LOCAL_SENDERS}={rows['sender_relay'][_LOCAL_SENDERS]}",
@@ -189,6 +195,8 @@ def plan(record: dict[str, Any], tables: str, facts: dict[str, Any]) -> Plan:
         **{name: File(MANAGED + _source(table), mode=0o600, rows=table) for name, table in rows.items()},
         **{name: File(text) for name, text in ca_files(record["accounts"]).items()},
     }
+    if by_xoauth2(record["accounts"]):
+        beside[OAUTH_FACTS] = File(oauth_facts(record["accounts"]), mode=0o600)
     sorting = {}
     if sorts(record):
         sorting["procmailrc"] = File(MANAGED + procmailrc(record))

@@ -16,6 +16,7 @@ import zipfile
 
 import smarthost_boot_fetch
 import smarthost_boot_mail
+import smarthost_boot_oauth
 import smarthost_boot_start
 import smarthost_boot_uplink
 import smarthost_service
@@ -42,6 +43,14 @@ COMMAND = (
     "smarthost_muttrc",
     "smarthost_names",
     "smarthost_notes",
+    "smarthost_oauth",
+    "smarthost_oauth_access",
+    "smarthost_oauth_authorize",
+    "smarthost_oauth_endpoint",
+    "smarthost_oauth_login",
+    "smarthost_oauth_proxy",
+    "smarthost_oauth_state",
+    "smarthost_oauth_tokens",
     "smarthost_places",
     "smarthost_privacy",
     "smarthost_provider_sheet",
@@ -54,7 +63,9 @@ COMMAND = (
     "smarthost_service",
     "smarthost_services",
     "smarthost_status",
+    "smarthost_submit_policy",
     "smarthost_verify",
+    "smarthost_wire",
 )
 UNIT = """# SPDX-License-Identifier: Apache-2.0
 # Managed by the Salt formula postfix_smarthost, which puts it where there is no /rw/config/rc.local.d.
@@ -90,6 +101,7 @@ def boot_script() -> str:
     return (
         smarthost_boot_start.TEXT
         + smarthost_boot_mail.TEXT
+        + smarthost_boot_oauth.TEXT
         + smarthost_boot_fetch.TEXT
         + smarthost_boot_uplink.TEXT
     )

@@ -136,6 +136,7 @@ _APP_PASSWORDS = {
     " authentication it wants an app password",
 }
 
+_XOAUTH2 = "auth: xoauth2 (docs/oauth.md)"
 # Exchange Online lets an administrator allow passwords (Microsoft's message MC786329), Outlook.com none.
 _ADMINISTRATOR_DECIDES = ("smtp.office365.com",)
 # For IMAP and POP3 nobody can allow them any more. learn.microsoft.com, exchange/clients-and-mobile-in-exchange-online:
@@ -280,7 +281,7 @@ def has_no_password(server: str) -> str:
     """
     if server not in _without_passwords() and server not in _OAUTH2_ONLY:
         return ""
-    return f"{server} takes no passwords any more, only OAuth2, which is not supported yet: leave fetch out"
+    return f"{server} takes no passwords any more: give {_XOAUTH2}, or leave fetch out"
 
 
 def refuses_passwords(relay: str, derived: bool) -> str:
@@ -299,12 +300,9 @@ def refuses_passwords(relay: str, derived: bool) -> str:
             return ""
         return (
             f"{relay} takes passwords only where the administrator has allowed them (SMTP AUTH): give relay: {relay}"
-            " if so, or send with an account of another provider"
+            f" if so, else {_XOAUTH2}"
         )
-    return (
-        f"{relay} takes no passwords any more, only OAuth2, which is not supported yet: send with an account of"
-        " another provider"
-    )
+    return f"{relay} takes no passwords any more: give {_XOAUTH2}"
 
 
 def closest(domain: str) -> str:

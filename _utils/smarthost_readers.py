@@ -36,6 +36,11 @@ _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z)(?![#-]){_ATOM}(?:\.{_ATOM})*", _IGNO
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_-]{1,100}")
+# RFC 6749, appendix A.1, without the blank.
+_CLIENT = re.compile(r"[!-~]{1,1000}")
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,200}")
+_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
+_URL = re.compile(r"https://(?P<host>[A-Za-z0-9.-]{1,253})(?::(?P<port>[0-9]{1,5}))?/[A-Za-z0-9._~/-]{0,500}")
 _LOCAL_DOMAINS = ("localdomain", "localhost")
 # What YAML 1.1 makes of 0465.
 _OCTAL_465 = 0o465
@@ -217,6 +222,43 @@ def password_base64(value: object) -> str:
         raise Wrong(" is not valid base64") from None
     # In the same words for both keys: dom0's pillar turns one into the other.
     return password(text)
+
+
+def client_text(value: object) -> str:
+    """Read the ID or the secret of an OAuth application."""
+    text = visible(value, " must be text: put it in quotes")
+    if not _CLIENT.fullmatch(text):
+        raise Wrong(
+            " is empty, too long, or holds a blank or a letter outside ASCII: copy it from the provider"
+        )
+    return text
+
+
+def tenant(value: object) -> str:
+    """Read the tenant of a directory of Microsoft's."""
+    text = visible(
+        value, " must be common, consumers, organizations, or the ID or domain of the organisation"
+    )
+    if not _TENANT.fullmatch(text):
+        raise Wrong(" must be common, consumers, organizations, or the ID or domain of the organisation")
+    return text
+
+
+def endpoint(value: object) -> str:
+    """Read the URL of an endpoint: over TLS, with the name of a host."""
+    what = " must be a URL like https://login.example.com/oauth2/token"
+    found = _URL.fullmatch(visible(value, what))
+    if not found or not _DOMAIN.fullmatch(found["host"]) or not 0 < int(found["port"] or 443) < 65536:
+        raise Wrong(what)
+    return found[0]
+
+
+def scope(value: object) -> str:
+    """Read the scopes of a token (RFC 6749 3.3)."""
+    words = visible(value, " must be text: put it in quotes").split(" ")
+    if not all(_SCOPE.fullmatch(word) for word in words):
+        raise Wrong(" must be scopes with one blank between them, as the provider writes them")
+    return " ".join(words)
 
 
 def only_in_dom0(value: object) -> str:

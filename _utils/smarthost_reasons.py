@@ -42,16 +42,28 @@ class Reason(NamedTuple):
 
 
 _FIX_LOGIN = "fix the user name or the password in qubes.yaml and apply"
-NO_PASSWORDS = "see docs/troubleshooting.md; an account of another provider takes one"
+NO_PASSWORDS = "give auth: xoauth2 if it offers that (docs/oauth.md)"
 CHECK_RELAY = "check the relay in qubes.yaml; where a network asks for a login first, log in with a browser"
 _NETWORK = (
     "check the network of the qube (netvm, qvm-firewall); the mail leaves within a minute of its return"
 )
 _APPLY = "apply postfix_smarthost to this qube again"
 
+# What the proxy says of an account with auth: xoauth2; smarthost_oauth_proxy has the codes.
+_PROXY = r"host 127\.[0-9.]+\[\S+ refused to talk to me: 421 {code} XOAUTH2: (?P<said>.*)"
+
 _KINDS = tuple(
     (re.compile(pattern), kind, text, way_out)
     for pattern, kind, text, way_out in (
+        (_PROXY.format(code=r"4\.7\.[08]"), "login", "{said}", ""),
+        (_PROXY.format(code=r"4\.4\.1"), "connection", "{said}", _NETWORK),
+        (_PROXY.format(code=r"4\.3\.\d"), "relay", "{said}", ""),
+        (
+            r"connect to 127\.(6[4-9]|[7-9]\d|1\d\d)\.",
+            "local",
+            "the program that logs in with tokens does not run",
+            "sudo journalctl -u postfix-smarthost-oauth says why",
+        ),
         (
             rf"SASL authentication failed; server {_HOST} said: (?P<said>5\d\d.*)",
             "login",
@@ -139,6 +151,9 @@ def explain(reason: str, relay: str = "") -> Reason:
             continue
         given = {name: value for name, value in found.groupdict().items() if value}
         named = given.get("relay") or relay or "the relay"
+        if relay and named.startswith("127."):
+            # To Postfix, the proxy is the relay.
+            named = relay
         said = _COMMAND.sub("", given.get("said", "")).strip()
         hint = smarthost_providers.password_hint(named.lower()) if way_out == _FIX_LOGIN else ""
         out = f"{way_out}. {hint}" if hint else way_out

@@ -21,10 +21,12 @@ import smarthost_providers
 from smarthost_certificate import fingerprints
 from smarthost_files import to_ascii
 from smarthost_in_use import Account
+from smarthost_oauth_login import xoauth2
 from smarthost_privacy import HOST_NAME
 from smarthost_reasons import CHECK_RELAY, NO_PASSWORDS
 from smarthost_relay_login import encoded, log_in
 from smarthost_relays import MECHANISMS
+from smarthost_wire import client_context
 
 # In seconds: for one answer, and for a look at another port.
 _ANSWER = 10
@@ -57,6 +59,8 @@ class How(NamedTuple):
 
     user, password
         The login, each "" without one.
+    by_token
+        Whether the password is a token.
     ca_file
         The CA certificates that vouch for the relay.
     private_ca
@@ -70,6 +74,7 @@ class How(NamedTuple):
     ca_file: str
     private_ca: bool
     family: int
+    by_token: bool = False
 
 
 class Check:
@@ -250,12 +255,8 @@ class Check:
         return {*pins.removeprefix("match=").split("|")} - {""}
 
     def _wrap(self, sock: socket.socket, *, any_name: bool = False) -> ssl.SSLSocket:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self._pins:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        else:
-            context.load_verify_locations(self._how.ca_file)
+        context = client_context(pinned=bool(self._pins), ca_file=self._how.ca_file)
+        if not self._pins:
             context.check_hostname = not any_name
             if self._how.private_ca:
                 # As Postfix takes a tafile: what is in it needs nobody to vouch for it.
@@ -301,7 +302,10 @@ class Check:
     def _log_in(self) -> str:
         relay = self._account.relay
         offered = str(self._smtp.esmtp_features.get("auth", "")).upper().split()
-        mechanism = next((name for name in MECHANISMS if name in offered), None)
+        mechanisms = ("XOAUTH2",) if self._how.by_token else MECHANISMS
+        mechanism = next((name for name in mechanisms if name in offered), None)
+        if mechanism is None and self._how.by_token:
+            raise Wrong(f"{relay} offers no login by XOAUTH2", "see docs/oauth.md")
         if mechanism is None:
             raise Wrong(
                 f"{relay} offers no way to log in with a password ({', '.join(offered) or 'none at all'})",
@@ -317,6 +321,9 @@ class Check:
             raise Wrong(
                 f"{relay} lets nobody log in at the moment: {self._said(code, said)}", "try again later"
             )
+        if self._how.by_token:
+            again = f"see docs/oauth.md, or run postfix-smarthost authorize {self._account.address} again"
+            raise Wrong(f"{relay} refuses the login: {self._said(code, said)}", again)
         hint = smarthost_providers.password_hint(relay.lower())
         raise Wrong(
             f"{relay} refuses the user name or the password ({self._said(code, said)})",
@@ -339,7 +346,8 @@ class Check:
         text = to_ascii(f"{code} {' '.join(said.decode('utf-8', 'replace').split())}")
         secret = self._how.password
         data = secret.encode("utf-8", "surrogateescape")
-        for form in {secret, to_ascii(secret), encoded(data)} - {""}:
+        forms = {secret, to_ascii(secret), encoded(data), xoauth2(self._how.user, secret)}
+        for form in forms - {""}:
             text = text.replace(form, "***")
         return text[:300]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from smarthost_names import is_ip_address
+from smarthost_oauth import SUBMISSION, addresses
 from smarthost_services import transport
 
 # More accounts than that at one relay share their next hops: each has as many processes as the concurrency is, which a
@@ -115,9 +116,14 @@ def routes(accounts: list[dict[str, Any]]) -> dict[str, str]:
     accounts : list
         Of the record.
     """
+    proxies = addresses(accounts)
+    hops = [
+        f"[{proxy}]:{SUBMISSION}" if (proxy := proxies.get(account["address"].lower())) else hop
+        for account, hop in zip(accounts, nexthops(accounts), strict=True)
+    ]
     return {
         sender: f"{transport(account)}:{hop}"
-        for account, hop in zip(accounts, nexthops(accounts), strict=True)
+        for account, hop in zip(accounts, hops, strict=True)
         for sender in account["senders"]
     }
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from smarthost_errors import CommandExecutionError
 from smarthost_files import is_same, remove, run, to_ascii
 from smarthost_in_use import manifest, tables_in_use
+from smarthost_oauth import XOAUTH2
 from smarthost_places import Places
 from smarthost_services import TAKES_MAIL
 
@@ -40,7 +41,19 @@ def active(places: Places) -> bool:
         and (is_same(places.running_queue_dir, places.queue_dir) or os.path.exists(places.disposable))
         and os.path.exists(places.uplink_timer)
         and (not fetches(places) or os.path.exists(places.fetch_unit))
+        and (not by_token(places) or os.path.exists(places.oauth_unit))
     )
+
+
+def by_token(places: Places) -> bool:
+    """
+    Tell whether an account logs in by XOAUTH2.
+
+    places : Places
+        The paths of the system.
+    """
+    known = manifest(places.config_dir, tables_in_use(places.config_dir))
+    return bool(known and XOAUTH2 in known.allowed)
 
 
 def fetches(places: Places) -> bool:
@@ -81,6 +94,19 @@ def stop_fetching(places: Places) -> None:
     """
     if os.path.exists(places.fetch_unit):
         _systemctl("stop", os.path.basename(places.fetch_unit))
+
+
+def stop_oauth(places: Places) -> None:
+    """
+    Stop the proxy that logs in with tokens, if it is there.
+
+    places : Places
+        The paths of the system.
+
+    Raises CommandExecutionError if it does not stop.
+    """
+    if os.path.exists(places.oauth_unit):
+        _systemctl("stop", os.path.basename(places.oauth_unit))
 
 
 def uses(places: Places) -> bool:
@@ -290,8 +316,8 @@ def deactivate(places: Places, test: bool = False) -> dict[str, list[str]]:
     timer = os.path.basename(places.uplink_timer)
     if os.path.exists(places.uplink_timer):
         stopped.append(timer)
-    if os.path.exists(places.fetch_unit):
-        stopped.append(os.path.basename(places.fetch_unit))
+    services = [path for path in (places.fetch_unit, places.oauth_unit) if os.path.exists(path)]
+    stopped += map(os.path.basename, services)
     if not test:
         stop_fetching(places)
         if timer in stopped:
@@ -299,6 +325,7 @@ def deactivate(places: Places, test: bool = False) -> dict[str, list[str]]:
         if ours:
             # Whether it runs or is about to.
             stop(places)
+        stop_oauth(places)
         if os.path.islink(places.mask):
             run("systemctl", "unmask", "--runtime", "postfix")
         for path, source in mounted:

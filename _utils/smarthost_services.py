@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from smarthost_oauth import XOAUTH2
+
 # What hands mail to a relay, by the TLS mode of its account; with the second text behind it, without a login.
 _TRANSPORTS = {"implicit": "smtp-implicit", "none": "smtp-clear", "starttls": "smtp-starttls"}
 _WITHOUT_LOGIN = "-noauth"
+# What hands mail to the proxy that logs in with a token.
+PROXIED = "smtp-xoauth2"
 # Where delivery reports go, whose sender is <>.
 REPORTS = "reports"
 # Where mail of a sender without an account goes.
@@ -100,6 +104,15 @@ smtp-clear-noauth  unix  -  -  n  -  -  smtp
     -o smtp_bind_address=127.0.0.1
     -o smtp_bind_address6=::1
     -o smtp_bind_address_enforce=yes
+# To the proxy that logs in with a token, over loopback: it verifies the relay, and greets once that has let it in.
+smtp-xoauth2  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/smtp-xoauth2
+    -o smtp_tls_security_level=none
+    -o smtp_sasl_auth_enable=no
+    -o smtp_helo_timeout=120s
+    -o smtp_bind_address=127.0.0.1
+    -o smtp_bind_address6=::1
+    -o smtp_bind_address_enforce=yes
 # Mail of a sender without an account: a report that names the sender, which error(8) does not know. By the user, whose
 # processes nobody else gets at.
 unlisted  unix  -  n  n  -  -  pipe
@@ -133,6 +146,8 @@ def transport(account: dict[str, Any]) -> str:
     account : dict
         Of the record.
     """
+    if account["auth"] == XOAUTH2:
+        return PROXIED
     return _TRANSPORTS[account["tls_mode"]] + (_WITHOUT_LOGIN if account["auth"] == "none" else "")
 
 

@@ -16,6 +16,7 @@ from smarthost_fetch_state import Fetching, fetching
 from smarthost_files import count_files, is_same, to_ascii, which
 from smarthost_in_use import Account, accounts, manifest, owners, tables_in_use
 from smarthost_manifest import DISPOSABLES
+from smarthost_oauth_access import authorizations
 from smarthost_places import MESSAGES, Places
 from smarthost_reasons import explain
 
@@ -36,17 +37,19 @@ def status(places: Places) -> dict[str, Any]:
         known = []
     is_active = smarthost_service.active(places)
     queued = _queued(places, known)
-    fetched = fetching(places)
+    fetched, authorized = fetching(places), authorizations(places)
     counts = {name: count_files(os.path.join(places.queue_dir, name)) for name in MESSAGES}
     return {
         "active": is_active,
         "since": when(smarthost_service.since(places)),
         "tables": os.path.join(places.running_config_dir, tables) if tables else None,
         "senders": {sender: _nexthop(account) for account in known for sender in account.senders},
-        "accounts": _accounts(known, queued, fetched),
+        "accounts": _accounts(known, queued, fetched, authorized),
         "queue": {name: count for name, count in counts.items() if count},
         "waiting": _waiting(queued),
-        "notes": _notes(places, tables, counts) + _fetch_notes(places, fetched),
+        "notes": _notes(places, tables, counts)
+        + _oauth_notes(places, authorized)
+        + _fetch_notes(places, fetched),
     }
 
 
@@ -85,7 +88,10 @@ def _queued(places: Places, known: list[Account]) -> list[smarthost_queue.Messag
 
 
 def _accounts(
-    known: list[Account], queued: list[smarthost_queue.Message], fetched: dict[str, Fetching]
+    known: list[Account],
+    queued: list[smarthost_queue.Message],
+    fetched: dict[str, Fetching],
+    authorized: dict[str, dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     """Return how the mail of each account goes, and comes."""
     attempts = smarthost_log.deliveries(smarthost_log.lines()) if known else []
@@ -103,6 +109,9 @@ def _accounts(
             about[how] = when(attempt.time)
             if how == "failed":
                 about["reason"] = to_ascii(explain(attempt.said, account.relay).text)
+        if account.address in authorized:
+            oauth = authorized[account.address]
+            about["oauth"] = {**oauth, "since": when(oauth["since"] or None)}
         if account.address in fetched:
             about["fetch"] = _with_fetch_times(fetched[account.address])
         told[account.address] = about
@@ -114,6 +123,21 @@ def _with_fetch_times(about: Fetching) -> dict[str, Any]:
     return about._asdict() | {
         key: when(getattr(about, key) or None) for key in ("looked", "fetched", "since")
     }
+
+
+def _oauth_notes(places: Places, authorized: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what the user has to do about accounts that log in by XOAUTH2, in sentences."""
+    notes = [
+        f"Mail of {address} waits: {about['reason']}."
+        for address, about in authorized.items()
+        if about["kind"] in ("authorize", "login")
+    ]
+    if authorized and not os.path.exists(places.oauth_unit):
+        notes.append(
+            f"Mail of accounts with auth: xoauth2 waits, as {os.path.basename(places.oauth_unit)} does not run:"
+            f" sudo {places.boot_script} starts it."
+        )
+    return notes
 
 
 def _fetch_notes(places: Places, fetched: dict[str, Fetching]) -> list[str]:

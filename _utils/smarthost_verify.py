@@ -24,6 +24,10 @@ from smarthost_fetch_check import look
 from smarthost_fetch_state import known as known_to_fetch
 from smarthost_files import to_ascii, which
 from smarthost_in_use import Account, accounts, login, no_account, parameter, rows, tables_in_use
+from smarthost_oauth_access import access_token
+from smarthost_oauth_login import Refused
+from smarthost_oauth_state import Used, used
+from smarthost_oauth_tokens import Keeper
 from smarthost_places import Places
 from smarthost_reasons import explain
 from smarthost_relay_check import Check, How, Wrong
@@ -63,6 +67,8 @@ class _Used(NamedTuple):
     passwords: dict[str, str]
     ca_file: str
     family: int
+    by_token: Used
+    keeper: Keeper
 
     @classmethod
     def read(cls, places: Places) -> _Used:
@@ -72,11 +78,19 @@ class _Used(NamedTuple):
             passwords=rows(places, tables, "saslpass"),
             ca_file=parameter(places, "smtp_tls_CAfile"),
             family=socket.AF_INET if parameter(places, "inet_protocols") == "ipv4" else socket.AF_UNSPEC,
+            by_token=used(places),
+            keeper=Keeper(places),
         )
 
     def how(self, account: Account) -> How:
         """Return what Postfix would use for an account."""
-        user, password = login(account, self.passwords) if account.logs_in else ("", "")
+        user, password = ("", "")
+        if account.by_token:
+            about = self.by_token.accounts[account.address]
+            token = access_token(self.keeper, account.address, about, self.by_token)
+            user, password = about["username"], token
+        elif account.logs_in:
+            user, password = login(account, self.passwords)
         own = next((word for word in account.policy if word.startswith("tafile=")), "")
         return How(
             user=user,
@@ -84,6 +98,7 @@ class _Used(NamedTuple):
             ca_file=os.path.join(self.tables, os.path.basename(own)) if own else self.ca_file,
             private_ca=bool(own),
             family=self.family,
+            by_token=account.by_token,
         )
 
 
@@ -134,6 +149,8 @@ def _side_by_side(places: Places, chosen: list[Account]) -> list[Verdict]:
             verdicts[account.address] = Verdict(account.address, True, check.run())
         except Wrong as wrong:
             verdicts[account.address] = Verdict(account.address, False, wrong.text, wrong.way_out)
+        except Refused as refused:
+            verdicts[account.address] = Verdict(account.address, False, refused.text)
         except CommandExecutionError as problem:
             verdicts[account.address] = Verdict(account.address, False, str(problem))
         except Exception as problem:

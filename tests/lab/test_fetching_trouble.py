@@ -12,6 +12,7 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, pillar, unique
+from .container import wait_for
 from .fetching import (
     HOME,
     UNIT,
@@ -239,6 +240,12 @@ def test_cleaning_takes_it_all_back(fetches: Qube, mailbox: Mailbox) -> None:
     assert direct.run(fetches, "postfix_smarthost.remove").changes == {}
 
 
+def _told(qube: Qube) -> str:
+    """Return what the service says."""
+    log = qube.run("journalctl", "-b", "-o", "short-precise", "-u", UNIT, check=False).stdout
+    return f"{status_of(qube)}\n{log}\n{qube.run('ps', 'axww', check=False).stdout}"
+
+
 @pytest.mark.parametrize(
     ("protocol", "cuts"),
     [
@@ -259,7 +266,12 @@ def test_nothing_is_lost_when_the_power_is_cut(
         mailbox.put_all({subject: message(subject, 20_000) for subject in batch})
         subjects += batch
         left = len(mailbox.names())
-        fetches.wait_for(lambda left=left: len(mailbox.names()) < left, "the first one", 60)
+        wait_for(
+            lambda left=left: len(mailbox.names()) < left,
+            "the first one",
+            120,
+            diagnosis=lambda: _told(fetches),
+        )
         time.sleep(moments.uniform(0, 0.5))
         fetches.kill()
         fetches.start()

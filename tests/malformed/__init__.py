@@ -8,6 +8,7 @@ from tests.malformed.accounts import ACCOUNTS
 from tests.malformed.fetching import FETCHING
 from tests.malformed.incoming import INCOMING
 from tests.malformed.logins import LOGINS
+from tests.malformed.oauth import OAUTH
 from tests.malformed.record import RECORD
 from tests.malformed.relays import RELAYS
 from tests.malformed.settings import SETTINGS
@@ -15,4 +16,14 @@ from tests.malformed.shared import Case
 from tests.malformed.together import TOGETHER
 
 # In this order: the lab takes each third.
-MALFORMED: list[Case] = [*RECORD, *ACCOUNTS, *RELAYS, *LOGINS, *INCOMING, *SETTINGS, *TOGETHER, *FETCHING]
+MALFORMED: list[Case] = [
+    *RECORD,
+    *ACCOUNTS,
+    *RELAYS,
+    *LOGINS,
+    *INCOMING,
+    *SETTINGS,
+    *TOGETHER,
+    *FETCHING,
+    *OAUTH,
+]

@@ -5,8 +5,8 @@ from tests.malformed.shared import ACCOUNT, LINE_BREAK, NOT_AN_ADDRESS, Case, al
 from tests.samples import ALICE, BOB, SECRET
 
 _ACCOUNT_KEYS = (
-    "address, auth, default, fetch, folder, password, password_base64, password_command, port, relay, senders, tls,"
-    " username"
+    "address, auth, default, fetch, folder, oauth, password, password_base64, password_command, port, relay, senders,"
+    " tls, username"
 )
 _ADDRESS_MISSING = "Account 1: address must be a mail address like your.mail@example.com."
 

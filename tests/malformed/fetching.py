@@ -111,8 +111,8 @@ FETCHING: list[Case] = [
         "fetch where no password counts",
         _fetch(server="outlook.office365.com"),
         (
-            f"{ACCOUNT}: fetch: outlook.office365.com takes no passwords any more, only OAuth2, which is not supported"
-            " yet: leave fetch out.",
+            f"{ACCOUNT}: fetch: outlook.office365.com takes no passwords any more: give auth: xoauth2 (docs/oauth.md),"
+            " or leave fetch out.",
         ),
     ),
     (

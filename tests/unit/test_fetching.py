@@ -195,7 +195,7 @@ def test_a_stop_during_a_change_is_a_stop(monkeypatch: pytest.MonkeyPatch, when:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     seen = iter(range(2))
-    monkeypatch.setattr(smarthost_fetch, "_seen", lambda _: next(seen))
+    monkeypatch.setattr(smarthost_fetch, "seen", lambda _: next(seen))
     monkeypatch.setattr(smarthost_fetch, "_LOOK", 0)
     monkeypatch.setattr(smarthost_fetch, "known", lambda _: {"a@example.com": {}})
     monkeypatch.setattr(smarthost_fetch, "_Fetcher", Fetcher)

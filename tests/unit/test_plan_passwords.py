@@ -26,12 +26,12 @@ def test_a_password_is_sent_only_over_verified_tls() -> None:
     assert [value for value in parameters.values() if "${tls_required_enable?}" in value]
     for name, options in services().items():
         if name.startswith("smtp-"):
-            clear = name.startswith("smtp-clear")
+            clear = name.startswith(("smtp-clear", "smtp-xoauth2"))
             assert ("smtp_tls_wrappermode=yes" in options) is name.startswith("smtp-implicit"), name
             assert bool([word for word in options if "security_level" in word]) is clear, name
             bound = ["smtp_bind_address=127.0.0.1", "smtp_bind_address6=::1", "smtp_bind_address_enforce=yes"]
             assert [word for word in options if "smtp_bind" in word] == bound * clear, name
-            assert ("smtp_sasl_auth_enable=no" in options) is ("noauth" in name), name
+            assert ("smtp_sasl_auth_enable=no" in options) is ("auth" in name), name
 
 
 def test_a_password_is_looked_up_by_sender_and_never_missing() -> None:

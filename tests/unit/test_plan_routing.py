@@ -87,6 +87,7 @@ def test_no_service_delivers_without_an_account() -> None:
         "smtp-starttls-noauth unix",
         "smtp-implicit-noauth unix",
         "smtp-clear-noauth unix",
+        "smtp-xoauth2 unix",
         "unlisted unix",
     ]
     # The null sender's transport delivers to the user, by no address of the message.

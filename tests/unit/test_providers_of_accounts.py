@@ -83,20 +83,18 @@ def test_each_can_be_given(more: dict[str, Any], way: tuple, derived: list[str])
         (
             "you@outlook.com",
             {},
-            "smtp-mail.outlook.com takes no passwords any more, only OAuth2, which is not supported yet: send with an"
-            " account of another provider.",
+            "smtp-mail.outlook.com takes no passwords any more: give auth: xoauth2 (docs/oauth.md).",
         ),
         (
             "you@example.com",
             {"relay": "SMTP-mail.outlook.com"},
-            "smtp-mail.outlook.com takes no passwords any more, only OAuth2, which is not supported yet: send with an"
-            " account of another provider.",
+            "smtp-mail.outlook.com takes no passwords any more: give auth: xoauth2 (docs/oauth.md).",
         ),
         (
             "you@onmicrosoft.com",
             {},
             "smtp.office365.com takes passwords only where the administrator has allowed them (SMTP AUTH): give relay:"
-            " smtp.office365.com if so, or send with an account of another provider.",
+            " smtp.office365.com if so, else auth: xoauth2 (docs/oauth.md).",
         ),
         (
             "you@proton.me",

@@ -66,9 +66,9 @@ def test_an_account_without_a_login_has_no_password_either(extra: dict[str, Any]
     ]
 
 
-@pytest.mark.parametrize("auth", ["", "None", "plain", "xoauth2", False, 0, ["none"], {}])
+@pytest.mark.parametrize("auth", ["", "None", "plain", "XOAUTH2", "oauth2", False, 0, ["none"], {}])
 def test_another_way_to_log_in_is_refused(auth: object) -> None:
-    assert told(auth=auth) == ["auth must be one of none, password."]
+    assert told(auth=auth) == ["auth must be one of none, password, xoauth2."]
 
 
 def test_a_missing_password_is_no_account_without_a_login() -> None:

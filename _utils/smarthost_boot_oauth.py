@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of the boot script that starts the proxy, which logs in with tokens."""
+
+TEXT = r"""
+# Before Postfix, so that it is there for the first message. As root, whose the tokens are, without root's rights.
+start_oauth() {
+	local unit=postfix-smarthost-oauth
+	local tokens=/usr/local/etc/smarthost/tokens
+	[[ ${allowed:-} = *xoauth2* ]] && [ ! -e /run/systemd/transient/$unit.service ] || return 0
+	[ -d "$tokens" ] || silently mkdir -p -m 0755 "${tokens%/*}" && silently mkdir -p -m 0700 "$tokens"
+	systemctl reset-failed $unit 2>/dev/null
+	silently systemd-run --quiet --no-block --unit=$unit --property=RuntimeDirectory=$unit \
+		--property=RuntimeDirectoryMode=0755 --property=KillMode=mixed --property=TimeoutStopSec=20 \
+		--property=Restart=on-failure --property=RestartSec=1 --property=StartLimitIntervalSec=0 \
+		--property=CapabilityBoundingSet=CAP_NET_BIND_SERVICE --property=NoNewPrivileges=yes \
+		--property=ProtectSystem=strict --property=ReadWritePaths="$tokens" --property=ProtectHome=yes \
+		--property=PrivateTmp=yes --property=LimitNOFILE=65536 \
+		--property=RestrictAddressFamilies="AF_INET AF_INET6 AF_UNIX AF_NETLINK" \
+		/usr/local/bin/postfix-smarthost oauth 9<&- ||
+		echo "postfix-smarthost: mail of accounts with auth: xoauth2 waits: $said" >&2
+}
+"""
