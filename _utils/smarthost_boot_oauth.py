@@ -14,7 +14,10 @@ start_oauth() {
 		--property=Restart=on-failure --property=RestartSec=1 --property=StartLimitIntervalSec=0 \
 		--property=CapabilityBoundingSet=CAP_NET_BIND_SERVICE --property=NoNewPrivileges=yes \
 		--property=ProtectSystem=strict --property=ReadWritePaths="$tokens" --property=ProtectHome=yes \
-		--property=PrivateTmp=yes --property=LimitNOFILE=65536 \
+		--property=PrivateTmp=yes --property=PrivateDevices=yes --property=ProtectControlGroups=yes \
+		--property=ProtectKernelTunables=yes --property=ProtectKernelModules=yes --property=RestrictNamespaces=yes \
+		--property=RestrictRealtime=yes --property=LockPersonality=yes --property=MemoryDenyWriteExecute=yes \
+		--property=SystemCallArchitectures=native --property=LimitNOFILE=65536 \
 		--property=RestrictAddressFamilies="AF_INET AF_INET6 AF_UNIX AF_NETLINK" \
 		/usr/local/bin/postfix-smarthost oauth 9<&- ||
 		echo "postfix-smarthost: mail of accounts with auth: xoauth2 waits: $said" >&2

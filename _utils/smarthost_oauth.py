@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import urllib.parse
 from collections.abc import Iterable
 from typing import Any
 
@@ -114,6 +115,18 @@ def addresses(accounts: Iterable[dict[str, Any]]) -> dict[str, str]:
         net, host = divmod(number, _HOSTS)
         found[address] = f"127.{_FIRST + net // 256}.{net % 256}.{host + 1}"
     return found
+
+
+def token_hosts(account: dict[str, Any]) -> list[tuple[str, int]]:
+    """
+    Return host and port of each endpoint that the qube asks for tokens of an account.
+
+    account : dict
+        Of the record.
+    """
+    urls = (account["oauth"].get(name) for name in ("token_endpoint", "device_endpoint"))
+    parts = [urllib.parse.urlsplit(url) for url in urls if url]
+    return list(dict.fromkeys(((part.hostname or "").lower(), part.port or 443) for part in parts))
 
 
 def facts(accounts: list[dict[str, Any]]) -> str:

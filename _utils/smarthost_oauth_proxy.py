@@ -41,7 +41,8 @@ _CLIENT = 30.0
 # How long what is under way may go on: when the service ends, and when it is to be another one.
 _END = 10.0
 _LONGEST_END = 60.0
-_MOST_CONNECTIONS = 100
+# Postfix has 100 at most (default_process_limit); each account that is fetched by IMAP has one all the time.
+_MOST_CONNECTIONS = 1000
 _MOST_LINES = 20
 # By what is the matter (RFC 3463); smarthost_reasons and the boot script know them.
 _CODES = {"unreached": "4.4.1", "authorize": "4.7.0", "login": "4.7.8"}

@@ -80,9 +80,12 @@ def rules(accounts: list[dict[str, Any]]) -> list[str]:
     accounts : list
         The accounts of a record in its regular shape.
     """
+    from smarthost_oauth import token_hosts  # noqa: PLC0415 - what reads the record has found its directory
+
     ways = dict.fromkeys((account["relay"].lower(), account["port"]) for account in accounts)
     fetched = [account["fetch"] for account in accounts if account["fetch"]]
     ways.update(dict.fromkeys((fetch["server"].lower(), fetch["port"]) for fetch in fetched))
+    ways.update(dict.fromkeys(way for account in accounts for way in token_hosts(account)))
     return [
         *(f"action=accept proto=tcp {_destination(relay)} dstports={port}-{port}" for relay, port in ways),
         "action=accept specialtarget=dns",

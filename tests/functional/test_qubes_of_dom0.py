@@ -135,6 +135,20 @@ def test_firewall_lets_in_what_is_fetched(dom0: Dom0) -> None:
         assert f"proto=tcp dsthost={host} dstports={port}-{port};" in rules
 
 
+def test_firewall_lets_tokens_be_asked_for(dom0: Dom0) -> None:
+    rest = "device_endpoint: 'https://device.own.example/d', scope: x"
+    token = "https://Login.own.example:8443/token"
+    own = f"      auth: xoauth2\n      oauth: {{client_id: x, token_endpoint: '{token}', {rest}}}\n"
+    text = f"mail:\n  accounts:\n    - address: me@own.example\n      relay: mail.own.example\n{own}"
+    text += (
+        "    - {address: you@outlook.com, auth: xoauth2, oauth: {client_id: x}}\n  qube: {firewall: true}\n"
+    )
+    (rules,) = [line for line in asked(dom0, text) if "firewall" in line]
+    hosts = (("login.own.example", 8443), ("device.own.example", 443), ("login.microsoftonline.com", 443))
+    for host, port in hosts:
+        assert rules.count(f"proto=tcp dsthost={host} dstports={port}-{port};") == 1
+
+
 def test_entry_of_a_template_makes_no_qube(dom0: Dom0) -> None:
     assert asked(dom0, f"debian-13-mail: {{packages: [mutt]}}\n{MAIL}") == MADE
 

@@ -12,6 +12,7 @@ from . import direct
 from .accounts import ALICE, RECIPIENTS, pillar, unique
 from .lab import Lab
 from .mailbox import Mailbox
+from .oauth_provider import OAuthProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,8 @@ def lab() -> Iterator[Lab]:
 def tidy(lab: Lab) -> Iterator[None]:
     """Let no machine of a module run on beside those of the next one."""
     yield
-    lab.tidy(keep=("debian-13-prepared", "smtp.a.test", "smtp.b.test", f"mx.{RECIPIENTS}"))
+    kept = ("smtp.a.test", "smtp.b.test", f"mx.{RECIPIENTS}", OAuthProvider.relay)
+    lab.tidy(keep=("debian-13-prepared", *kept))
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +69,12 @@ def relay_a(lab: Lab) -> Relay:
 def relay_b(lab: Lab) -> Relay:
     """Give the submission server of BOB."""
     return lab.relay("smtp.b.test")
+
+
+@pytest.fixture(scope="session")
+def provider(lab: Lab) -> OAuthProvider:
+    """Give the provider that wants tokens."""
+    return OAuthProvider(lab)
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def send(qube: Qube, sender: str) -> str:
 
 def tokens(qube: Qube) -> dict[str, dict[str, Any]]:
     """Return what is in the files of the tokens, by their names."""
-    names = qube.run("sh", "-c", f"ls {TOKENS} 2>/dev/null", check=False).stdout.split()
+    names = qube.run("sh", "-c", f"cd {TOKENS} && ls *.json 2>/dev/null", check=False).stdout.split()
     return {name: json.loads(qube.run("cat", f"{TOKENS}/{name}").stdout) for name in names}
 
 

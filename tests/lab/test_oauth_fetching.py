@@ -17,13 +17,7 @@ from .oauth_provider import PORTS, OAuthProvider
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .lab import Lab
     from .qube import Qube
-
-
-@pytest.fixture(scope="module")
-def provider(lab: Lab) -> OAuthProvider:
-    return OAuthProvider(lab)
 
 
 @pytest.fixture(scope="module")

@@ -10,23 +10,20 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, pillar, unique
+from .certificates import Authority
 from .oauth import OLIVE, OSCAR, TOKENS, UNIT, authorize, expire, restart, send, tokens
 from .oauth_provider import OAuthProvider
 from .outcome import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from .certificates import Certificate
     from .lab import Lab
     from .qube import Qube, Template
     from .relay import Relay
 
 REFRESH_LIMIT = 300
-
-
-@pytest.fixture(scope="module")
-def provider(lab: Lab) -> OAuthProvider:
-    return OAuthProvider(lab)
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +249,80 @@ def test_relay_that_says_no_to_a_recipient_says_it_to_the_user(qube: Qube, provi
     assert "550 5.1.1 no such user" in " ".join(str(reports[0]).split())
 
 
+# -- whom a token is shown ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shows(provider: OAuthProvider, lab: Lab) -> Iterator[Callable[[str, Certificate], None]]:
+    """Give a function by which one of the provider's names shows another certificate."""
+    kept = provider.host.run("cat", f"/etc/postfix/{provider.login}.pem").stdout
+
+    def show(name: str, certificate: Certificate) -> None:
+        provider.host.write(f"/etc/postfix/{name}.pem", certificate.certificate + certificate.key)
+
+    yield show
+    provider.host.run("rm", "-f", f"/etc/postfix/{provider.relay}.pem")
+    provider.host.write(f"/etc/postfix/{provider.login}.pem", kept)
+
+
+@pytest.mark.parametrize("kind", ["wrong-name", "unknown-ca", "expired", "self-signed"])
+@pytest.mark.parametrize("sender", [OLIVE, OSCAR])
+def test_another_relay_is_shown_no_token(
+    lab: Lab, qube: Qube, provider: OAuthProvider, shows: Callable[..., None], kind: str, sender: str
+) -> None:
+    shows(provider.relay, lab.authority.issue(provider.relay, kind))
+    logins = provider.count("AUTH")
+    assert why(qube, sender).startswith("421 4.4.1 XOAUTH2: smtp.office.test: certificate not trusted: ")
+    assert provider.count("AUTH") == logins
+
+
+@pytest.mark.parametrize("kind", ["wrong-name", "unknown-ca"])
+def test_another_endpoint_is_shown_no_token(
+    lab: Lab, qube: Qube, provider: OAuthProvider, shows: Callable[..., None], kind: str
+) -> None:
+    shows(provider.login, lab.authority.issue(provider.login, kind))
+    expire(qube)
+    asked = provider.count("refresh")
+    assert why(qube).startswith("421 4.4.1 XOAUTH2: the certificate of login.office.test is not trusted: ")
+    assert provider.count("refresh") == asked
+
+
+def test_relay_that_speaks_before_tls_is_shown_no_token(qube: Qube, provider: OAuthProvider) -> None:
+    provider.turn(answers={"STARTTLS": "220 go ahead\r\n250-injected\r\n250 AUTH XOAUTH2"})
+    logins = provider.count("AUTH")
+    assert why(qube).startswith("421 4.4.1 XOAUTH2: smtp.office.test: TLS does not come about (")
+    provider.turn(answers={"EHLO": "250 AUTH XOAUTH2"})
+    assert why(qube) == "421 4.4.1 XOAUTH2: smtp.office.test does not offer TLS, so no token was sent"
+    assert provider.count("AUTH") == logins
+
+
+def test_pins_and_a_private_ca_count_as_for_a_password(
+    lab: Lab, qube: Qube, provider: OAuthProvider, shows: Callable[..., None]
+) -> None:
+    private = Authority("Home CA")
+    own, other = private.issue(provider.relay), private.issue(provider.relay)
+    shows(provider.relay, own)
+    old = qube.pillar
+    for tls, works in (
+        ({"fingerprint": [own.fingerprint]}, True),
+        ({"fingerprint": [own.key_fingerprint]}, True),
+        ({"fingerprint": [other.fingerprint]}, False),
+        ({"ca": private.certificate}, True),
+        ({"ca": Authority("Home CA").certificate}, False),
+    ):
+        qube.pillar = pillar(provider.record(OLIVE, tls=tls))
+        assert direct.run(qube).error is None
+        verdict = qube.run(direct.PROGRAM, "verify", check=False)
+        assert (verdict.returncode == 0) is works, verdict.stdout
+        if works:
+            comes(qube, provider)
+        else:
+            assert why(qube).startswith("421 4.4.1 XOAUTH2: ")
+    qube.pillar = old
+    assert direct.run(qube).error is None
+    qube.run("cp", "-a", "/run/good/.", TOKENS)
+
+
 # -- the proxy ------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +338,7 @@ def test_proxy_that_does_not_run(qube: Qube, provider: OAuthProvider, relay_a: R
     assert waits["reason"] == "the program that logs in with tokens does not run"
     assert f"{UNIT}.service does not run" in str(status(qube)["notes"])
     assert direct.run(qube).changes == {"postfix": "active"}
+    qube.run("postqueue", "-f")
     provider.wait_for(subject, 60, diagnosis=qube.diagnosis)
     qube.pillar = old
     assert direct.run(qube).error is None
