@@ -19,6 +19,10 @@ postfix-smarthost \- how mail goes in this qube, whether it goes out, and the ma
 .IR ADDRESS ]
 .RB [ \-\-json ]
 .br
+.B postfix-smarthost authorize
+.RB [ \-\-browser ]
+.I ACCOUNT
+.br
 .B postfix-smarthost flush
 .RI [ MAIL ]
 .br
@@ -45,6 +49,14 @@ asks the relay of each account, side by side and within 30 seconds, whether it w
 certificate as Postfix judges it, login, sender. No message is sent. With
 .BR \-\-to ,
 a message is sent by each account whose relay takes mail, and followed until the relay has it.
+.TP
+.B authorize
+gets the tokens of an account with
+.BR "auth: xoauth2" :
+it tells what to open in a browser of any qube, waits until the user has agreed there, logs in to see that the tokens
+are for this user, stores them, and lets the waiting mail go. With
+.BR \-\-browser ,
+by a page whose answer comes back to this qube or is pasted, instead of a device code.
 .TP
 .B queue
 lists what waits, and why. It shows neither subjects nor content.
@@ -89,15 +101,17 @@ if it is set, nothing is coloured.
 COMPLETION = r"""# SPDX-License-Identifier: Apache-2.0
 # Managed by the Salt formula postfix_smarthost.
 _postfix_smarthost() {
+	local commands='status verify authorize queue flush hold release delete muttrc'
 	local options='--json' word=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'status verify queue flush hold release delete muttrc --help' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$commands --help" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	muttrc) options= ;;
 	verify) options+=' --to' ;;
+	authorize) options=--browser ;;
 	flush) options+=' ALL' ;;
 	hold | release | delete) options+=' --test ALL' ;;
 	esac

@@ -15,6 +15,7 @@ from tests.protections import (
     secrets_on_disk,
     senders,
     settings,
+    tokens,
 )
 
 PROTECTIONS = (
@@ -27,4 +28,5 @@ PROTECTIONS = (
     *passwords.PROTECTIONS,
     *injection.PROTECTIONS,
     *settings.PROTECTIONS,
+    *tokens.PROTECTIONS,
 )
