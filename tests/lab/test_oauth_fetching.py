@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import direct
-from .accounts import unique
+from .accounts import ALICE, pillar, unique
 from .fetching import applied, arrived, comes, fetch_notes, put, runs, status_of
 from .mailbox import Mailbox
 from .oauth import OLIVE, TOKENS, authorize, restart, send
@@ -17,12 +17,23 @@ from .oauth_provider import PORTS, OAuthProvider
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .lab import Lab
     from .qube import Qube
 
 
-@pytest.fixture(scope="module")
-def qube(fetching_qube: Callable[..., Qube]) -> Qube:
-    return fetching_qube()
+@pytest.fixture(scope="module", params=["13", pytest.param("forky", marks=pytest.mark.soak)])
+def qube(request: pytest.FixtureRequest, lab: Lab, fetching_qube: Callable[..., Qube]) -> Qube:
+    """Give a qube with the fetchmail of Debian 13, or of forky."""
+    if request.param == "13":
+        return fetching_qube()
+    template = lab.template(unique("debian-14"), suite=request.param)
+    template.apply("postfix_smarthost").check()
+    template.start()
+    template.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "fetchmail", timeout=180)
+    template.shutdown()
+    made = lab.qube(unique("fetches"), template=template, pillar=pillar(ALICE))
+    assert direct.run(made).error is None
+    return made
 
 
 @pytest.fixture
