@@ -22,7 +22,7 @@ from typing import Any
 from smarthost_fetch_state import known
 from smarthost_fetchmail import MORE, Said, by_proxy, cannot, command
 from smarthost_files import rewrite
-from smarthost_in_use import AGAIN, DONE, seen
+from smarthost_in_use import AGAIN, DONE, as_seen, seen
 from smarthost_places import Places
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -54,8 +54,7 @@ def serve(places: Places) -> int:
     for number in _SIGNALS:
         signal.signal(number, end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    before = seen(places)
-    accounts = known(places)
+    before, accounts = as_seen(places, known)
     board = _Board(places, accounts)
     fetchers = [_Fetcher(address, about, places, board, stop) for address, about in accounts.items()]
     for fetcher in fetchers:

@@ -12,7 +12,8 @@ import json
 import os
 import pwd
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from smarthost_errors import CommandExecutionError
 from smarthost_files import read, read_if_there, to_ascii
@@ -22,6 +23,7 @@ from smarthost_places import TABLES, TABLES_PARAMETER, Places
 from smarthost_relays import without_zeros
 from smarthost_services import PROXIED, logs_in, tls_mode
 
+Value = TypeVar("Value")
 # Exit codes of a service: it has nothing to do any more; it is to be started again, as it is another one now.
 DONE, AGAIN = 0, 75
 
@@ -60,6 +62,24 @@ def seen(places: Places) -> list[tuple[int, int] | None]:
         except OSError:
             found.append(None)
     return found
+
+
+def as_seen(places: Places, read: Callable[[Places], Value]) -> tuple[list[tuple[int, int] | None], Value]:
+    """
+    Read something of the configuration in use that does not change meanwhile.
+
+    places : Places
+        The paths of the system.
+    read : callable
+        Reads it.
+
+    Returns what ``seen`` says of it, and it.
+    """
+    while True:
+        before, found = seen(places), read(places)
+        # A main.cf that was just replaced names tables that are gone.
+        if seen(places) == before:
+            return before, found
 
 
 class Account(NamedTuple):

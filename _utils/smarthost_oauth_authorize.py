@@ -26,10 +26,11 @@ import smarthost_queue
 import smarthost_service
 from smarthost_errors import CommandExecutionError
 from smarthost_files import to_ascii
+from smarthost_oauth_access import taken
 from smarthost_oauth_endpoint import NoAnswer, ask
 from smarthost_oauth_login import Refused, log_in
 from smarthost_oauth_state import Used, used
-from smarthost_oauth_tokens import Room, Tokens, alone, path, taken
+from smarthost_oauth_tokens import Room, Tokens, alone, path
 from smarthost_places import Places
 from smarthost_wire import limited
 

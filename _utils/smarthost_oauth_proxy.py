@@ -22,20 +22,19 @@ import time
 from typing import NamedTuple
 
 from smarthost_files import to_ascii
-from smarthost_in_use import AGAIN, DONE, seen
+from smarthost_in_use import AGAIN, DONE, as_seen, seen
 from smarthost_oauth import PORTS, SUBMISSION
-from smarthost_oauth_access import access_token
+from smarthost_oauth_access import Keeper, access_token, needed
 from smarthost_oauth_endpoint import reachable, reason
 from smarthost_oauth_login import LoggedIn, Refused, answers, log_in
 from smarthost_oauth_state import Board, Used, used
-from smarthost_oauth_tokens import Keeper, needed
 from smarthost_places import Places
 from smarthost_submit_policy import owners
 from smarthost_wire import line, pump, write
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # In seconds: between two looks for a change; how long both sides may say nothing, more than IDLE (RFC 2177) takes.
-_LOOK = 1.0
+_LOOK = 2.0
 _IDLE = 1900.0
 _CLIENT = 30.0
 # How long what is under way may go on: when the service ends, and when it is to be another one.
@@ -75,8 +74,7 @@ class Proxy:
         self._not_opened: set[tuple[str, int]] = set()
         self._served = 0
         self._lock = threading.Lock()
-        self._used = used(places)
-        self._before = seen(places)
+        self._before, self._used = as_seen(places, used)
 
     def serve(self) -> int:
         """Serve until no account logs in so any more, or this program is another one; return the exit code."""
@@ -105,9 +103,8 @@ class Proxy:
 
     def _follow(self) -> None:
         """Read the configuration again if it has changed, and open and close what follows from it."""
-        now = seen(self._places)
-        if now != self._before or not self._doors:
-            self._before, self._used = now, used(self._places)
+        if not self._doors or seen(self._places) != self._before:
+            self._before, self._used = as_seen(self._places, used)
         wanted = _doors(self._used)
         for place in {*self._doors} - {*wanted}:
             made, _ = self._doors.pop(place)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from smarthost_files import read_if_there, rewrite
 from smarthost_in_use import by_xoauth2, parameter, users
+from smarthost_oauth_tokens import load, path
 from smarthost_places import Places
 
 
@@ -104,3 +105,39 @@ def noted(places: Places, address: str, protocols: tuple[str, ...]) -> dict[str,
         return {}
     about = told.get(address, {})
     return next((about[protocol] for protocol in protocols if protocol in about), {})
+
+
+def authorizations(places: Places) -> dict[str, dict[str, Any]]:
+    """
+    Return of each account whether there are tokens, and the ``kind``, ``reason`` and ``since`` of what is the matter.
+
+    places : Places
+        The paths of the system.
+    """
+    found = {}
+    for address, about in by_xoauth2(places).items():
+        nothing = {"kind": "", "reason": "", "since": 0}
+        if load(path(places, about)) is None:
+            found[address] = {
+                "authorized": False,
+                **nothing,
+                "kind": "authorize",
+                "reason": not_authorized(address),
+            }
+        else:
+            # What was so before the user has agreed again is over.
+            last = noted(places, address, ("smtp", "imap", "pop3"))
+            over = os.stat(path(places, about)).st_mtime > last.get("last", 0)
+            told = {} if over else {name: last[name] for name in nothing}
+            found[address] = {"authorized": True, **nothing, **told}
+    return found
+
+
+def not_authorized(address: str) -> str:
+    """
+    Say what to do where there are no tokens yet.
+
+    address : str
+        Of the account.
+    """
+    return f"not authorized yet: run postfix-smarthost authorize {address} in this qube"

@@ -16,7 +16,7 @@ from smarthost_fetch_state import Fetching, fetching
 from smarthost_files import count_files, is_same, to_ascii, which
 from smarthost_in_use import Account, accounts, manifest, owners, tables_in_use
 from smarthost_manifest import DISPOSABLES
-from smarthost_oauth_access import authorizations
+from smarthost_oauth_state import authorizations
 from smarthost_places import MESSAGES, Places
 from smarthost_reasons import explain
 
@@ -128,7 +128,7 @@ def _with_fetch_times(about: Fetching) -> dict[str, Any]:
 def _oauth_notes(places: Places, authorized: dict[str, dict[str, Any]]) -> list[str]:
     """Return what the user has to do about accounts that log in by XOAUTH2, in sentences."""
     notes = [
-        f"Mail of {address} waits: {about['reason']}."
+        f"{address} is not logged in: {about['reason']}."
         for address, about in authorized.items()
         if about["kind"] in ("authorize", "login")
     ]

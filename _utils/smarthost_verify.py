@@ -24,10 +24,9 @@ from smarthost_fetch_check import look
 from smarthost_fetch_state import known as known_to_fetch
 from smarthost_files import to_ascii, which
 from smarthost_in_use import Account, accounts, login, no_account, parameter, rows, tables_in_use
-from smarthost_oauth_access import access_token
+from smarthost_oauth_access import Keeper, access_token
 from smarthost_oauth_login import Refused
 from smarthost_oauth_state import Used, used
-from smarthost_oauth_tokens import Keeper
 from smarthost_places import Places
 from smarthost_reasons import explain
 from smarthost_relay_check import Check, How, Wrong

@@ -59,7 +59,7 @@ _CA, _PROCMAIL = "/etc/ssl/certs/ca-certificates.crt", "/usr/bin/procmail"
 _KILLED = r"""
 import os, signal, sys
 sys.path.insert(0, "/usr/local/bin/postfix-smarthost")
-import smarthost_oauth_state as state, smarthost_oauth_tokens as keep
+import smarthost_oauth_access as keep, smarthost_oauth_state as state
 from smarthost_places import here
 left = [int(sys.argv[2])]
 for name in ("open", "write", "pwrite", "fsync", "fchown", "replace", "unlink", "close"):

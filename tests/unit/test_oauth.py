@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import smarthost_in_use
 import smarthost_oauth
+import smarthost_oauth_access
 import smarthost_oauth_endpoint
 import smarthost_oauth_tokens
 import smarthost_reasons
@@ -164,14 +166,14 @@ def test_what_an_endpoint_says(status: int, body: dict[str, Any], kind: str, tex
 @pytest.mark.parametrize("life", [None, "3600", "soon", -5, 10**9, {}])
 def test_a_life_that_cannot_be_read_is_an_hour_at_most_a_day(life: object) -> None:
     answer = {"access_token": "a", "refresh_token": "r"} | ({} if life is None else {"expires_in": life})
-    left = smarthost_oauth_tokens.taken(answer, "h").expires - time.time()
+    left = smarthost_oauth_access.taken(answer, "h").expires - time.time()
     assert -2 < left <= 86400
 
 
 def test_an_answer_without_a_refresh_token_keeps_the_old_one() -> None:
-    assert smarthost_oauth_tokens.taken({"access_token": "a"}, "h", "old").refresh == "old"
+    assert smarthost_oauth_access.taken({"access_token": "a"}, "h", "old").refresh == "old"
     with pytest.raises(NoAnswer):
-        smarthost_oauth_tokens.taken({"access_token": "a"}, "h")
+        smarthost_oauth_access.taken({"access_token": "a"}, "h")
 
 
 def test_room_is_there_before_the_tokens_are(tmp_path: Path) -> None:
@@ -188,6 +190,17 @@ def test_room_is_there_before_the_tokens_are(tmp_path: Path) -> None:
     # One that is given up leaves what was.
     Room(str(file)).leave()
     assert smarthost_oauth_tokens.load(str(file)) == tokens
+
+
+def test_configuration_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the services would take tables that are gone for a configuration without accounts, and end."""
+    places = Places(str(tmp_path))
+    looks = iter([[1], [2], [2], [2]])
+    monkeypatch.setattr(smarthost_in_use, "seen", lambda _: next(looks))
+    found = iter(["nothing", "accounts"])
+    assert smarthost_in_use.as_seen(places, lambda _: next(found)) == ([2], "accounts")
 
 
 def test_tokens_of_accounts_that_are_gone_go(tmp_path: Path) -> None:
