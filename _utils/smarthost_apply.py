@@ -223,8 +223,9 @@ class _Change:
         if self._known and self._known.fetches == self._plan.manifest.fetches:
             smarthost_service.restart_fetching(self._places)
         else:
-            # It runs as this user; the state that follows starts it for another one.
+            # It runs as this user, and another one reads this user's notes; the state that follows starts both again.
             smarthost_service.stop_fetching(self._places)
+            smarthost_service.stop_oauth(self._places)
         if XOAUTH2 not in self._plan.manifest.allowed:
             smarthost_service.stop_oauth(self._places)
         remove(self._config_dir, *smarthost_disk.leftovers(self._places, self._new))

@@ -50,7 +50,7 @@ def clean(places: Places, test: bool = False) -> dict[str, Any]:
             remove("/", *paths)
             # The senders whose mail waits.
             remove(places.state_dir, "pauses")
-            remove("/", places.fetch_off)
+            remove("/", places.fetch_off, places.oauth_dir)
         given_back = give_back(places.config_dir, test) if places.plain else []
     notes = []
     if count:

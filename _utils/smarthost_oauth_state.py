@@ -53,7 +53,7 @@ def used(places: Places) -> Used:
 
 class Board:
     """
-    What is the matter with each account, in a file; no secret is in it.
+    What is the matter with each account, in a file for root and for the user whose mail is fetched.
 
     places : Places
         The paths of the system.
@@ -85,7 +85,13 @@ class Board:
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
-            rewrite(self._path, json.dumps(self._told), 0o644)
+            rewrite(self._path, json.dumps(self._told), 0o600)
+        # A group that systemd has put it into: of what it has named, others are to know nothing.
+        for group in os.getgroups():
+            if group != os.getegid():
+                with contextlib.suppress(OSError):
+                    os.chown(self._path, -1, group)
+                    os.chmod(self._path, 0o640)
 
 
 def noted(places: Places, address: str, protocols: tuple[str, ...]) -> dict[str, Any]:

@@ -96,6 +96,19 @@ def test_token_that_is_refused_is_told(qube: Qube, provider: OAuthProvider, box:
     assert fetch_notes(qube) == []
 
 
+def test_others_do_not_read_which_accounts_there_are(
+    qube: Qube, provider: OAuthProvider, box: Mailbox
+) -> None:
+    applied(qube, record(provider, box))
+    qube.wait_for(lambda: [n for n in fetch_notes(qube) if "not authorized yet" in n], "the note")
+    noted = "/run/postfix-smarthost-oauth/state.json"
+    readers = {
+        user: qube.run("cat", noted, user=user, check=False).returncode == 0 for user in ("user", "nobody")
+    }
+    assert readers == {"user": True, "nobody": False}
+    assert qube.run("stat", "-c", "%U:%G %a", noted).stdout.strip() == "root:user 640"
+
+
 def test_only_the_user_may_use_it(qube: Qube, provider: OAuthProvider, box: Mailbox) -> None:
     applied(qube, record(provider, box))
     authorize(qube, provider, f"{box.name}@office.test")

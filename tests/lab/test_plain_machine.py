@@ -9,12 +9,17 @@ import pytest
 
 from . import direct
 from .accounts import ALICE, BOB, RECIPIENT, pillar, unique
+from .fetching import comes, record
+from .mailbox import Mailbox
+from .oauth import TOKENS, authorize
+from .oauth_provider import PORTS
 from .plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .lab import Lab
+    from .oauth_provider import OAuthProvider
     from .qube import Template
     from .relay import Relay
 
@@ -71,6 +76,32 @@ def test_a_restart_starts_postfix_and_queued_mail_leaves(configured: Plain, rela
     assert configured.run("systemctl", "is-active", "postfix").stdout == "active\n"
     configured.network("up")
     assert relay_a.wait_for(subject, timeout=60, diagnosis=configured.diagnosis).login == ALICE.login
+
+
+def test_a_machine_fetches_and_logs_in_with_a_token(
+    configured: Plain, provider: OAuthProvider, relay_a: Relay
+) -> None:
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "fetchmail")
+    configured.run(*install, timeout=180)
+    usual = configured.pillar
+    own, by_token = Mailbox(relay_a, unique("box")), Mailbox(provider.host, unique("box"))
+    address = f"{by_token.name}@office.test"
+    where = {"server": provider.relay, "port": PORTS["imap"], "tls": {"mode": "implicit"}}
+    configured.pillar = pillar(record(own), provider.record(address, fetch=where))
+    assert direct.run(configured).error is None
+    authorize(configured, provider, address)
+    for box in (own, by_token):
+        comes(configured, box)
+    subject = unique()
+    configured.send(sender=address, to=RECIPIENT, subject=subject)
+    assert provider.wait_for(subject, diagnosis=configured.diagnosis).login == address
+    configured.kill()
+    configured.start()
+    for box in (own, by_token):
+        comes(configured, box)
+    configured.pillar = usual
+    assert direct.run(configured).error is None
+    assert configured.run("ls", TOKENS, check=False).returncode
 
 
 def test_a_refused_pillar_changes_nothing(configured: Plain, relay_a: Relay) -> None:
