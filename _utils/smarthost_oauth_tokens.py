@@ -133,7 +133,7 @@ def forget(places: Places, wanted: list[str], test: bool) -> list[str]:
     gone = [name for name in there if name.partition(".")[0] not in wanted]
     if not test:
         remove(places.tokens_dir, *gone)
-        if not wanted:
+        if not wanted and os.path.isdir(places.tokens_dir):
             with contextlib.suppress(OSError):
                 os.rmdir(places.tokens_dir)
     return [os.path.join(places.tokens_dir, name) for name in gone]
